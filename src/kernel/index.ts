@@ -1,0 +1,38 @@
+export { type Clock, type ManualClock, manualClock, systemClock, type Timer } from './clock.ts';
+export { ERROR_TABLE, type ErrorCode, type ErrorEntry } from './error-table.ts';
+export {
+  type ErrorDetails,
+  type InputProblem,
+  isMillraceError,
+  MillraceError,
+  type Problem,
+  toProblem,
+} from './errors.ts';
+export { createIds, type Ids } from './ids.ts';
+export { createLifecycle, type Lifecycle, type LifecycleState, type Service } from './lifecycle.ts';
+export { LIMITS } from './limits.ts';
+export type {
+  ArtifactFile,
+  CompatibilityMode,
+  CronTrigger,
+  EveryTrigger,
+  FunctionManifest,
+  HttpTrigger,
+  JsonSchema,
+  Manifest,
+  Reference,
+  StateManifest,
+  StreamManifest,
+  StreamTrigger,
+  Trigger,
+} from './manifest.ts';
+export type { BlobInfo, BlobStore } from './ports/blob-store.ts';
+export type { ContextCaller, ContextProvider } from './ports/context-provider.ts';
+export type { AppVersion, Deployable, PlannedChange } from './ports/deployable.ts';
+export type { FactStream, Facts } from './ports/facts.ts';
+export type { Credentials, Guard, GuardAction, Principal } from './ports/guard.ts';
+export type { Secrets } from './ports/secrets.ts';
+export type { Json, StateEntry, StateOperation, StateRange, StateStore } from './ports/state-store.ts';
+export { type Random, seededRandom, systemRandom } from './random.ts';
+export { onSignal, type SignalName, type Signals, signal, signalled } from './signals.ts';
+export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from './units.ts';

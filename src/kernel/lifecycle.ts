@@ -1,0 +1,87 @@
+import { MillraceError } from './errors.ts';
+
+/**
+ * created → starting → running → draining → stopped; `failed` can follow starting, running and draining.
+ * Nothing goes back: what is stopped or failed is made anew.
+ */
+export type LifecycleState = 'created' | 'starting' | 'running' | 'draining' | 'stopped' | 'failed';
+
+/** What a room offers to be started and stopped. Rooms may assume that each is called at most once, in order. */
+export interface Service {
+  readonly name: string;
+  start?(): Promise<void>;
+  /** Takes nothing new in; what is in flight goes on. Called on every service before any is stopped. */
+  refuse?(): void;
+  /** Finishes what is in flight, until `deadline` fires, then releases everything. Must not throw for late work. */
+  stop?(deadline: AbortSignal): Promise<void>;
+}
+
+export interface Lifecycle {
+  readonly state: LifecycleState;
+  /** Starts the services in order. If one fails, those started are stopped in reverse and its error is thrown. */
+  start(): Promise<void>;
+  /** Stops in reverse order within `drainMs`. Calling again returns the same promise. */
+  stop(drainMs?: number): Promise<void>;
+  onChange(listener: (state: LifecycleState) => void): void;
+}
+
+export function createLifecycle(services: readonly Service[]): Lifecycle {
+  let state: LifecycleState = 'created';
+  let starting: Promise<void> | undefined;
+  let stopping: Promise<void> | undefined;
+  const started: Service[] = [];
+  const listeners: ((state: LifecycleState) => void)[] = [];
+
+  const move = (next: LifecycleState): void => {
+    state = next;
+    for (const listener of listeners) listener(next);
+  };
+
+  const stopStarted = async (deadline: AbortSignal): Promise<unknown[]> => {
+    const errors: unknown[] = [];
+    for (const service of started.toReversed()) service.refuse?.();
+    for (const service of started.splice(0).toReversed()) {
+      try {
+        await service.stop?.(deadline);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    return errors;
+  };
+
+  const startAll = async (): Promise<void> => {
+    if (state !== 'created') throw new MillraceError('CONFLICT', `Cannot start: it is ${state}.`);
+    move('starting');
+    try {
+      for (const service of services) {
+        started.push(service);
+        await service.start?.();
+        if (stopping) return;
+      }
+    } catch (error) {
+      await stopStarted(AbortSignal.timeout(5000));
+      move('failed');
+      throw error;
+    }
+    move('running');
+  };
+
+  const stopAll = async (drainMs: number): Promise<void> => {
+    await starting?.catch(() => undefined);
+    if (state === 'failed' || state === 'stopped') return;
+    move('draining');
+    const errors = await stopStarted(AbortSignal.timeout(drainMs));
+    move(errors.length > 0 ? 'failed' : 'stopped');
+    if (errors.length > 0) throw new AggregateError(errors, 'Some services did not stop cleanly.');
+  };
+
+  return {
+    get state() {
+      return state;
+    },
+    start: () => (starting ??= startAll()),
+    stop: (drainMs = 10_000) => (stopping ??= stopAll(drainMs)),
+    onChange: (listener) => void listeners.push(listener),
+  };
+}

@@ -1,0 +1,25 @@
+/** Who asks. */
+export interface Principal {
+  readonly id: string;
+  readonly kind: 'local' | 'token' | 'certificate' | 'sasl';
+}
+
+export type GuardAction = 'read' | 'write' | 'invoke' | 'deploy' | 'administer';
+
+/** What credentials a door received. */
+export interface Credentials {
+  readonly bearer?: string;
+  readonly user?: string;
+  readonly password?: string;
+  readonly certificateFingerprint?: string;
+  /** Whether the peer is on this machine's loopback interface. */
+  readonly loopback: boolean;
+}
+
+/** Decides who someone is and what they may do. Doors ask; rooms behind them do not. */
+export interface Guard {
+  /** Throws UNAUTHENTICATED. */
+  identify(credentials: Credentials): Promise<Principal>;
+  /** Throws FORBIDDEN. `resource` is `kind/name`, such as `stream/payments`. */
+  permit(principal: Principal, action: GuardAction, resource: string): void;
+}

@@ -1,0 +1,7 @@
+export type {
+  FunctionResource,
+  Resource,
+  StateResource,
+  StreamResource,
+  TriggerResource,
+} from './resources.ts';

@@ -1,0 +1,322 @@
+import type { Service } from '../kernel/index.ts';
+
+/**
+ * The log. Records are stored and handed over as Kafka RecordBatch v2 (magic 2), so that producers' bytes pass
+ * through unopened. `port.contract.ts` is the specification; every adapter passes it.
+ *
+ * L1 `append` and `commit` resolve after the bytes are on disk (adapters in memory: after they would survive a crash
+ *    of a reader), unless `acks` is 'memory'. After a failed sync nothing resolves until a restart.
+ * L2 Offsets of a partition are dense at append and grow; order within a partition is the order of append.
+ * L3 Readers see nothing past the high watermark, and with isolation 'committed' nothing past the last stable offset.
+ * L4 A commit takes effect as a whole or not at all, whatever crashes when.
+ * L5 An assignment of an older epoch changes nothing: it gets FENCED.
+ * L6 A reader holds at most the bytes it asked for; a slow reader never slows a writer.
+ * L7 Damaged batches are named by a DATA_DAMAGED error and can be skipped explicitly, never silently.
+ * Must not leak: files, segments, brokers, connections, client libraries.
+ */
+export interface LogStore extends Service {
+  readonly topics: TopicAdmin;
+  readonly groups: GroupAdmin;
+  readonly producers: ProducerAdmin;
+
+  /**
+   * Appends one encoded batch (base offset and leader epoch inside it are overwritten; CRC is checked unless
+   * `trusted`). Throws STREAM_NOT_FOUND, PARTITION_NOT_FOUND, BATCH_INVALID, RECORD_TOO_LARGE, SEQUENCE_OUT_OF_ORDER,
+   * PRODUCER_FENCED, PRODUCER_UNKNOWN, TRANSACTION_STATE, DISK_FULL, DISK_FAILED, UNAVAILABLE. A duplicate sequence
+   * resolves to the offsets of the first append with `duplicate: true`.
+   */
+  append(input: AppendInput): Promise<AppendResult>;
+
+  /**
+   * Whole batches from the one that holds `offset` on, at most `maxBytes` of them but at least one. Never waits: at
+   * the end it answers with no batches; use `watch`. Throws OFFSET_OUT_OF_RANGE, DATA_DAMAGED.
+   */
+  fetch(request: FetchRequest): Promise<FetchResult>;
+
+  /** Calls back after the end that `fetch` may read to has moved, at most once per turn of the event loop. */
+  watch(partitions: readonly TopicPartition[], onAdvance: () => void): () => void;
+
+  /** First offset whose record has a time ≥ `timeMs`; undefined when there is none. */
+  offsetForTime(
+    partition: TopicPartition,
+    timeMs: number,
+  ): Promise<{ offset: number; timeMs: number } | undefined>;
+  /** The offset and time of the record with the latest time. */
+  offsetForMaxTime(partition: TopicPartition): Promise<{ offset: number; timeMs: number } | undefined>;
+  bounds(partition: TopicPartition): PartitionBounds;
+  /** Moves the log's start to `offset` (or the high watermark for -1); resolves to the new start. */
+  deleteRecords(partition: TopicPartition, offset: number): Promise<number>;
+
+  /** Joins a consumer group as a member of this process; partitions are spread over its members. */
+  join(group: string, topics: readonly string[], options?: JoinOptions): Promise<Membership>;
+
+  /** Reads everything and names every damage, repairing nothing. */
+  verify(onProgress?: (progress: VerifyProgress) => void): Promise<VerifyReport>;
+}
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface TopicConfig {
+  readonly cleanup: 'delete' | 'compact' | 'compact,delete';
+  /** null: for ever. */
+  readonly retentionMs: number | null;
+  /** Per partition; null: without a bound. */
+  readonly retentionBytes: number | null;
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  readonly maxBatchBytes: number;
+  readonly timestampType: 'create' | 'append';
+  /** How long a compacted topic keeps tombstones. */
+  readonly deleteRetentionMs: number;
+  readonly minCompactionLagMs: number;
+}
+
+export const DEFAULT_TOPIC_CONFIG: TopicConfig = {
+  cleanup: 'delete',
+  retentionMs: 7 * 86_400_000,
+  retentionBytes: null,
+  segmentBytes: 256 * 1024 * 1024,
+  segmentMs: 7 * 86_400_000,
+  maxBatchBytes: 6 * 1024 * 1024 + 65_536,
+  timestampType: 'create',
+  deleteRetentionMs: 86_400_000,
+  minCompactionLagMs: 0,
+};
+
+export interface TopicInfo {
+  /** 32 hexadecimal digits; a topic made again under the same name has another. */
+  readonly id: string;
+  readonly name: string;
+  readonly partitions: number;
+  readonly config: TopicConfig;
+  readonly createdMs: number;
+  /** The platform's own topics are hidden from listings that do not ask for them. */
+  readonly internal: boolean;
+}
+
+export interface TopicAdmin {
+  /** Durable when it resolves. Throws STREAM_EXISTS, STREAM_NAME_INVALID, PARTITION_COUNT_INVALID, STREAM_CONFIG_INVALID. */
+  create(spec: {
+    name: string;
+    partitions: number;
+    config?: Partial<TopicConfig>;
+    internal?: boolean;
+  }): Promise<TopicInfo>;
+  /** Removes its records and the offsets of groups on it. Throws STREAM_NOT_FOUND. */
+  delete(name: string): Promise<void>;
+  /** Partitions can only grow. */
+  alter(name: string, change: { partitions?: number; config?: Partial<TopicConfig> }): Promise<TopicInfo>;
+  find(name: string): TopicInfo | undefined;
+  list(): readonly TopicInfo[];
+  /** Bytes on disk of each partition. */
+  sizes(name: string): Promise<readonly number[]>;
+}
+
+export interface AppendInput extends TopicPartition {
+  /** One RecordBatch v2. The store may overwrite its base offset and leader epoch in place; the caller gives it away. */
+  readonly batch: Uint8Array;
+  /** The bytes were encoded by this process just now: their CRC need not be checked again. */
+  readonly trusted?: boolean;
+  /** 'disk' unless told. */
+  readonly acks?: 'disk' | 'memory';
+}
+
+export interface AppendResult extends TopicPartition {
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  /** The time of append where the topic stamps records itself, else -1. */
+  readonly appendTimeMs: number;
+  readonly logStartOffset: number;
+  readonly duplicate: boolean;
+}
+
+export interface FetchRequest extends TopicPartition {
+  readonly offset: number;
+  readonly maxBytes: number;
+  /** 'committed' leaves out what lies past the last stable offset and lists aborted transactions. */
+  readonly isolation?: 'committed' | 'uncommitted';
+}
+
+export interface FetchResult extends PartitionBounds {
+  /** Whole batches back to back; the first may begin before the offset asked for: skip its earlier records. */
+  readonly batches: Uint8Array;
+  /** Transactions among these batches that were aborted: data batches of that producer from `firstOffset` on are to be skipped up to its abort marker. */
+  readonly aborted: readonly { readonly producerId: number; readonly firstOffset: number }[];
+}
+
+export interface PartitionBounds {
+  readonly logStartOffset: number;
+  readonly lastStableOffset: number;
+  readonly highWatermark: number;
+}
+
+// Consumer groups
+
+export interface JoinOptions {
+  /** A stable name: a member that comes back under it within the session gets its partitions back. */
+  readonly instanceId?: string;
+  /** Members from elsewhere are dropped after this silence; members of this process cannot fall silent. */
+  readonly sessionTimeoutMs?: number;
+  /** Where a partition starts that the group has no offset for. */
+  readonly from?: 'start' | 'end';
+}
+
+export interface Membership {
+  readonly group: string;
+  readonly memberId: string;
+  /** The current assignment; undefined before the first and after leaving. */
+  readonly assignment: Assignment | undefined;
+  /** Every assignment in turn, starting with the current. Ends after `leave`. */
+  assignments(): AsyncIterable<Assignment>;
+  leave(): Promise<void>;
+}
+
+export interface Assignment {
+  readonly group: string;
+  readonly memberId: string;
+  /** Grows with every rebalance of the group. */
+  readonly epoch: number;
+  readonly partitions: readonly TopicPartition[];
+  /** Fires when a newer assignment replaces this one. */
+  readonly revoked: AbortSignal;
+  /** Where to go on: the group's committed position, or the one `from` names, made durable when first asked for. */
+  position(partition: TopicPartition): Promise<Position>;
+  /** State of `store` for a partition, restored from its changelog when first asked for. */
+  state(store: string, partition: number): Promise<StateView>;
+  /** L4, L5. Durable when it resolves to COMMITTED. Views of `state` show the change from then on. */
+  commit(commit: Commit): Promise<CommitResult>;
+}
+
+export interface Position {
+  /** Everything below is done. */
+  readonly offset: number;
+  /** Done offsets at or above `offset`, ascending, at most 10,000. */
+  readonly done: readonly number[];
+  readonly metadata?: string;
+}
+
+export interface OffsetCommit extends TopicPartition, Position {}
+
+export interface Commit {
+  readonly appends: readonly AppendInput[];
+  readonly offsets: readonly OffsetCommit[];
+  readonly state: readonly StateWrite[];
+}
+
+export interface StateWrite {
+  readonly store: string;
+  readonly partition: number;
+  readonly key: Uint8Array;
+  /** null removes the entry. */
+  readonly value: Uint8Array | null;
+  readonly expiresAtMs?: number;
+}
+
+export interface StateView {
+  /** The committed value, or undefined when there is none or its time is over. The key's bytes decide. */
+  get(key: Uint8Array): Uint8Array | undefined;
+  readonly size: number;
+  entries(): Iterable<{
+    readonly key: Uint8Array;
+    readonly value: Uint8Array;
+    readonly expiresAtMs?: number;
+  }>;
+}
+
+export type CommitResult =
+  | { readonly status: 'COMMITTED'; readonly appends: readonly AppendResult[] }
+  | { readonly status: 'FENCED' };
+
+export interface GroupInfo {
+  readonly group: string;
+  readonly state: 'empty' | 'rebalancing' | 'stable';
+  readonly epoch: number;
+  readonly members: readonly {
+    readonly memberId: string;
+    readonly instanceId?: string;
+    readonly partitions: readonly TopicPartition[];
+  }[];
+}
+
+export interface GroupAdmin {
+  list(): readonly GroupInfo[];
+  find(group: string): GroupInfo | undefined;
+  /** Committed positions; of every partition when none is named. */
+  offsets(group: string, partitions?: readonly TopicPartition[]): readonly OffsetCommit[];
+  /**
+   * Sets positions from outside an assignment. With `epoch`, throws GROUP_FENCED unless it is the group's; without,
+   * throws GROUP_NOT_EMPTY while the group has members. With `producer`, they take effect when its transaction commits.
+   */
+  setOffsets(
+    group: string,
+    offsets: readonly OffsetCommit[],
+    options?: { epoch?: number; producer?: ProducerIdentity },
+  ): Promise<void>;
+  deleteOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>;
+  delete(group: string): Promise<void>;
+}
+
+// Producers and transactions
+
+export interface ProducerIdentity {
+  readonly producerId: number;
+  readonly epoch: number;
+}
+
+export interface ProducerAdmin {
+  /**
+   * A new producer id, or for a transactional id the same one with a higher epoch: earlier holders are fenced and
+   * their open transaction is aborted. `current` asks to go on from an identity held before (KIP-360).
+   */
+  init(request: {
+    transactionalId?: string;
+    transactionTimeoutMs?: number;
+    current?: ProducerIdentity;
+  }): Promise<ProducerIdentity>;
+  /** Opens the transaction if need be and adds partitions to it; batches of a transaction need this first. */
+  addPartitions(
+    transactionalId: string,
+    producer: ProducerIdentity,
+    partitions: readonly TopicPartition[],
+  ): Promise<void>;
+  /** Writes the markers; durable when it resolves. */
+  end(transactionalId: string, producer: ProducerIdentity, outcome: 'commit' | 'abort'): Promise<void>;
+  /** Producers with state on a partition. */
+  active(partition: TopicPartition): readonly {
+    producerId: number;
+    epoch: number;
+    lastSequence: number;
+    lastTimeMs: number;
+    transactionStartOffset?: number;
+  }[];
+}
+
+// Verification
+
+export interface VerifyProgress {
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+}
+
+export interface VerifyReport {
+  readonly topics: number;
+  readonly partitions: number;
+  readonly batches: number;
+  readonly records: number;
+  readonly bytes: number;
+  readonly damages: readonly Damage[];
+}
+
+export interface Damage {
+  readonly file: string;
+  readonly position: number;
+  readonly topic?: string;
+  readonly partition?: number;
+  /** Offsets that are lost, both inclusive, where they can be told. */
+  readonly firstOffset?: number;
+  readonly lastOffset?: number;
+  readonly detail: string;
+}
