@@ -1,0 +1,1 @@
+export { fsBlobStore } from './blob-store.ts';

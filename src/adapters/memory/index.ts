@@ -1,0 +1,2 @@
+export { memoryBlobStore } from './blob-store.ts';
+export { memoryStateStore } from './state-store.ts';
