@@ -1,4 +1,19 @@
 export { type Clock, type ManualClock, manualClock, systemClock, type Timer } from './clock.ts';
+export { type ConfigRow, configRows, type FlagOption, flagOptions, renderConfigHelp } from './config/help.ts';
+export { loadConfigFile } from './config/load-file.ts';
+export { editDistance, nearest } from './config/nearest.ts';
+export { platformSection } from './config/platform-section.ts';
+export { type ConfigSources, resolveConfig } from './config/resolve.ts';
+export {
+  type Config,
+  defineSection,
+  type Field,
+  flagName,
+  type Port,
+  type Section,
+  type SectionValues,
+  variableName,
+} from './config/section.ts';
 export { ERROR_TABLE, type ErrorCode, type ErrorEntry } from './error-table.ts';
 export {
   type ErrorDetails,

@@ -1,0 +1,1 @@
+export { fsDisk } from './disk.ts';

@@ -1,0 +1,1 @@
+export { type DiskOperation, memoryDisk, type SimulatedDisk, simulatedDisk } from './disk.ts';
