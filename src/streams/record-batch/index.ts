@@ -1,0 +1,24 @@
+export { crc32c } from './crc32c.ts';
+export { type DecodedRecord, decodeBatch, decodeBatches, RecordCursor, readMarker } from './decode.ts';
+export {
+  type BatchOptions,
+  type BatchRecord,
+  type BatchRecordHeader,
+  encodeBatch,
+  encodeMarker,
+} from './encode.ts';
+export {
+  BATCH_HEADER_BYTES,
+  BATCH_PREFIX_BYTES,
+  type BatchHeader,
+  type BatchSpan,
+  batchSizeAt,
+  COMPRESSIONS,
+  type Compression,
+  crcMatches,
+  readBatchHeader,
+  setAppendTime,
+  setBaseOffset,
+  splitBatches,
+} from './header.ts';
+export { murmur2, partitionOfKey } from './murmur2.ts';
