@@ -12,6 +12,7 @@ import {
   type RouteBase,
   type RouteGroup,
   type Served,
+  type Setting,
 } from './route.ts';
 
 /** Serves the routes that Hono has, and everything that nobody has. */
@@ -30,7 +31,7 @@ export interface ColdOptions {
   ) => Promise<Principal>;
   /** Methods that the hot table has for a path. */
   readonly hotMethods: (path: string) => string[];
-  readonly closing: AbortSignal;
+  readonly setting: Setting;
 }
 
 export function createColdListener(options: ColdOptions): ColdListener {
@@ -65,7 +66,7 @@ function mount(
     if (entry) entry.route = route.path;
     const params = names.map((name) => decodeSegment(context.req.param(name) ?? ''));
     context.set('principal', await options.authorize(context.env.incoming, route, params));
-    context.set('closing', options.closing);
+    context.set('setting', options.setting);
     return route.handle(context);
   });
 }

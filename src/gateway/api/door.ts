@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { isLoopbackHost } from '../../govern/index.ts';
 import {
   type Clock,
   type Guard,
+  LIMITS,
   MillraceError,
   type Principal,
   type Service,
@@ -13,10 +15,10 @@ import {
 import type { ColdListener } from './cold.ts';
 import { answerError, Exchange } from './exchange.ts';
 import { createHotTable, type HotMatch } from './hot-table.ts';
-import { checkLoopbackRequest, isLoopbackAddress, isLoopbackHost } from './loopback.ts';
+import { checkLoopbackRequest, isLoopbackAddress } from './loopback.ts';
 import { refuseMalformed } from './malformed.ts';
 import { openApiRoute } from './openapi.ts';
-import type { RouteBase, RouteGroup, Served } from './route.ts';
+import type { RouteBase, RouteGroup, Served, Setting } from './route.ts';
 import { loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
 
 export interface ApiDoorOptions {
@@ -36,6 +38,8 @@ export interface ApiDoorOptions {
 }
 
 export interface DoorLimits {
+  /** Largest body of a request. */
+  readonly bodyBytes: number;
   readonly connections: number;
   readonly headerBytes: number;
   /** How long the headers of a request may take to arrive. */
@@ -46,6 +50,7 @@ export interface DoorLimits {
 }
 
 export const DEFAULT_DOOR_LIMITS: DoorLimits = {
+  bodyBytes: LIMITS.bodyBytes,
   connections: 10_000,
   headerBytes: 16 * 1024,
   headersTimeoutMs: 10_000,
@@ -63,7 +68,9 @@ export interface ApiDoor extends Service {
 
 /** The API port. Hot routes are answered straight from node:http; the rest is loaded with the first request for it. */
 export function createApiDoor(options: ApiDoorOptions): ApiDoor {
+  const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const closing = new AbortController();
+  const setting: Setting = { closing: closing.signal, bodyBytes: limits.bodyBytes };
   const groups = [...options.groups, openApiRoute(options.groups, options.version)];
   const hotTable = createHotTable(groups.flatMap((group) => group.hot ?? []));
   const onLoopback = isLoopbackHost(options.host);
@@ -92,7 +99,7 @@ export function createApiDoor(options: ApiDoorOptions): ApiDoor {
 
   const loadCold = async (): Promise<ColdListener> => {
     const { createColdListener } = await import('./cold.ts');
-    return createColdListener({ groups, authorize, hotMethods: hotTable.methods, closing: closing.signal });
+    return createColdListener({ groups, authorize, hotMethods: hotTable.methods, setting });
   };
 
   const serveHot = async (
@@ -102,7 +109,7 @@ export function createApiDoor(options: ApiDoorOptions): ApiDoor {
     search: string,
   ): Promise<void> => {
     const principal = await authorize(request, match.route, match.params);
-    const exchange = new Exchange(request, response, match.params, search, principal, closing.signal);
+    const exchange = new Exchange(request, response, match.params, search, principal, setting);
     await match.route.handle(exchange);
   };
 
@@ -128,12 +135,11 @@ export function createApiDoor(options: ApiDoorOptions): ApiDoor {
   };
 
   const listen = async (): Promise<void> => {
-    const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
     server = await createBoundedServer(options.tls, limits);
     server.on('request', serve);
     server.on('checkContinue', (request, response) => {
       // A body that will be refused anyway is not asked for.
-      if (!declaresTooMuch(request)) response.writeContinue();
+      if (!declaresTooMuch(request, limits.bodyBytes)) response.writeContinue();
       void serve(request, response);
     });
     server.on('clientError', refuseMalformed);
@@ -194,10 +200,8 @@ function stopping(): MillraceError {
   });
 }
 
-const LARGEST_EXPECTED_BYTES = 1024 ** 3;
-
-function declaresTooMuch(request: IncomingMessage): boolean {
-  return Number(request.headers['content-length'] ?? 0) > LARGEST_EXPECTED_BYTES;
+function declaresTooMuch(request: IncomingMessage, bodyBytes: number): boolean {
+  return Number(request.headers['content-length'] ?? 0) > bodyBytes;
 }
 
 async function createBoundedServer(tls: TlsFiles | undefined, limits: DoorLimits): Promise<Server> {

@@ -46,8 +46,7 @@ export interface ApiEnv {
   Bindings: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse };
   Variables: {
     principal: Principal;
-    /** Fires when the platform stops: long answers end. */
-    closing: AbortSignal;
+    setting: Setting;
   };
 }
 
@@ -88,4 +87,12 @@ export function parameterNames(path: string): string[] {
 /** What a request was, for the signal that is given when its answer is through. */
 export interface Served {
   route: string;
+}
+
+/** What a door tells every handler. */
+export interface Setting {
+  /** Fires when the platform stops: long answers end. */
+  readonly closing: AbortSignal;
+  /** Largest body that is read unless a route says otherwise. */
+  readonly bodyBytes: number;
 }
