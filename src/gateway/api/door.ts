@@ -114,7 +114,12 @@ export function createApiDoor(options: ApiDoorOptions): ApiDoor {
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const served = startServed(request, response, options.clock);
+    const served: Served = { route: 'none' };
+    watchServed(request, response, served, options.clock);
+    response.once('close', () => {
+      // The connection is idle from here on; nothing else would end it before its time.
+      if (closing.signal.aborted) setImmediate(() => server?.closeIdleConnections());
+    });
     try {
       if (onLoopback) checkLoopbackRequest(request);
       const target = request.url ?? '/';
@@ -167,9 +172,8 @@ export function createApiDoor(options: ApiDoorOptions): ApiDoor {
 
 const ANYONE: Principal = { id: 'anyone', kind: 'local' };
 
-function startServed(request: IncomingMessage, response: ServerResponse, clock: Clock): Served {
-  const served: Served = { route: 'none' };
-  if (!signalled('http.served')) return served;
+function watchServed(request: IncomingMessage, response: ServerResponse, served: Served, clock: Clock): void {
+  if (!signalled('http.served')) return;
   const startMs = clock.monotonic();
   const socket = request.socket;
   const bytesBefore = socket.bytesWritten;
@@ -183,7 +187,6 @@ function startServed(request: IncomingMessage, response: ServerResponse, clock: 
       bytes: socket.bytesWritten - bytesBefore,
     });
   });
-  return served;
 }
 
 function bearerOf(request: IncomingMessage): { bearer?: string } {
