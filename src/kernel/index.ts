@@ -41,13 +41,23 @@ export type {
   StreamTrigger,
   Trigger,
 } from './manifest.ts';
+export { blobNotFound, checkBlobKey, checkBlobRange } from './ports/blob-rules.ts';
 export type { BlobInfo, BlobStore } from './ports/blob-store.ts';
 export type { ContextCaller, ContextProvider } from './ports/context-provider.ts';
 export type { AppVersion, Deployable, PlannedChange } from './ports/deployable.ts';
 export type { FactStream, Facts } from './ports/facts.ts';
 export type { Credentials, Guard, GuardAction, Principal } from './ports/guard.ts';
 export type { Secrets } from './ports/secrets.ts';
+export {
+  checkLease,
+  checkStateKey,
+  checkStateOperations,
+  checkStateRange,
+  encodeStateValue,
+  stateConflict,
+} from './ports/state-rules.ts';
 export type { Json, StateEntry, StateOperation, StateRange, StateStore } from './ports/state-store.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';
+export { siblingModule } from './sibling.ts';
 export { onSignal, type SignalName, type Signals, signal, signalled } from './signals.ts';
 export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from './units.ts';
