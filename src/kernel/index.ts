@@ -14,6 +14,8 @@ export {
   type SectionValues,
   variableName,
 } from './config/section.ts';
+export { type DataFolder, openDataFolder } from './data-folder/data-folder.ts';
+export type { Migration, MigrationStep } from './data-folder/migrate.ts';
 export { ERROR_TABLE, type ErrorCode, type ErrorEntry } from './error-table.ts';
 export {
   type ErrorDetails,
@@ -60,4 +62,5 @@ export type { Json, StateEntry, StateOperation, StateRange, StateStore } from '.
 export { type Random, seededRandom, systemRandom } from './random.ts';
 export { siblingModule } from './sibling.ts';
 export { onSignal, type SignalName, type Signals, signal, signalled } from './signals.ts';
+export { chooseWeighted, type WeightedChoice } from './traffic.ts';
 export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from './units.ts';
