@@ -5,15 +5,8 @@ import { Hono } from 'hono';
 import { MillraceError, type Principal, toProblem } from '../../kernel/index.ts';
 import { answerError, problemHeaders } from './exchange.ts';
 import { decodeSegment } from './hot-table.ts';
-import {
-  type ApiEnv,
-  parameterNames,
-  type Route,
-  type RouteBase,
-  type RouteGroup,
-  type Served,
-  type Setting,
-} from './route.ts';
+import { type ApiEnv, parameterNames, type Route, type RouteBase, type RouteGroup } from './route.ts';
+import type { Served, Setting } from './setting.ts';
 
 /** Serves the routes that Hono has, and everything that nobody has. */
 export type ColdListener = (

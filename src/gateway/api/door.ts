@@ -1,24 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { isLoopbackHost } from '../../govern/index.ts';
-import {
-  type Clock,
-  type Guard,
-  LIMITS,
-  MillraceError,
-  type Principal,
-  type Service,
-  signal,
-  signalled,
-} from '../../kernel/index.ts';
-import type { ColdListener } from './cold.ts';
-import { answerError, Exchange } from './exchange.ts';
-import { createHotTable, type HotMatch } from './hot-table.ts';
-import { checkLoopbackRequest, isLoopbackAddress } from './loopback.ts';
+import { type Clock, type Guard, LIMITS, MillraceError, type Service, signal } from '../../kernel/index.ts';
 import { refuseMalformed } from './malformed.ts';
-import { openApiRoute } from './openapi.ts';
-import type { RouteBase, RouteGroup, Served, Setting } from './route.ts';
+import type { RouteGroup } from './route.ts';
+import { createServe } from './serve.ts';
 import { loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
 
 export interface ApiDoorOptions {
@@ -70,82 +56,26 @@ export interface ApiDoor extends Service {
 export function createApiDoor(options: ApiDoorOptions): ApiDoor {
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const closing = new AbortController();
-  const setting: Setting = { closing: closing.signal, bodyBytes: limits.bodyBytes };
-  const groups = [...options.groups, openApiRoute(options.groups, options.version)];
-  const hotTable = createHotTable(groups.flatMap((group) => group.hot ?? []));
-  const onLoopback = isLoopbackHost(options.host);
-  let cold: Promise<ColdListener> | undefined;
+  const serve = createServe(options, { closing: closing.signal, bodyBytes: limits.bodyBytes });
   let server: Server | undefined;
   let stopWatching: (() => void) | undefined;
   let url = '';
 
-  const identify = (request: IncomingMessage): Promise<Principal> =>
-    options.guard.identify({
-      ...bearerOf(request),
-      // Behind a proxy on the same machine every peer is on loopback; only a door that is itself closed to the outside may trust that.
-      loopback: onLoopback && isLoopbackAddress(request.socket.remoteAddress),
-    });
-
-  const authorize = async (
-    request: IncomingMessage,
-    route: RouteBase,
-    params: readonly string[],
-  ): Promise<Principal> => {
-    if (route.action === 'open') return ANYONE;
-    const principal = await identify(request);
-    options.guard.permit(principal, route.action, route.resource?.(params) ?? 'platform/*');
-    return principal;
-  };
-
-  const loadCold = async (): Promise<ColdListener> => {
-    const { createColdListener } = await import('./cold.ts');
-    return createColdListener({ groups, authorize, hotMethods: hotTable.methods, setting });
-  };
-
-  const serveHot = async (
-    match: HotMatch,
-    request: IncomingMessage,
-    response: ServerResponse,
-    search: string,
-  ): Promise<void> => {
-    const principal = await authorize(request, match.route, match.params);
-    const exchange = new Exchange(request, response, match.params, search, principal, setting);
-    await match.route.handle(exchange);
-  };
-
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const served: Served = { route: 'none' };
-    watchServed(request, response, served, options.clock);
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     response.once('close', () => {
       // The connection is idle from here on; nothing else would end it before its time.
       if (closing.signal.aborted) setImmediate(() => server?.closeIdleConnections());
     });
-    try {
-      if (onLoopback) checkLoopbackRequest(request);
-      const target = request.url ?? '/';
-      const mark = target.indexOf('?');
-      const path = mark < 0 ? target : target.slice(0, mark);
-      const match = hotTable.find(request.method ?? 'GET', path);
-      if (closing.signal.aborted && match?.route.action !== 'open') throw stopping();
-      if (match) {
-        served.route = match.route.path;
-        await serveHot(match, request, response, mark < 0 ? '' : target.slice(mark + 1));
-      } else {
-        const listener = await (cold ??= loadCold());
-        await listener(request, response, served);
-      }
-    } catch (error) {
-      answerError(request, response, error);
-    }
+    void serve(request, response);
   };
 
   const listen = async (): Promise<void> => {
     server = await createBoundedServer(options.tls, limits);
-    server.on('request', serve);
+    server.on('request', onRequest);
     server.on('checkContinue', (request, response) => {
       // A body that will be refused anyway is not asked for.
       if (!declaresTooMuch(request, limits.bodyBytes)) response.writeContinue();
-      void serve(request, response);
+      onRequest(request, response);
     });
     server.on('clientError', refuseMalformed);
     await bind(server, options);
@@ -168,39 +98,6 @@ export function createApiDoor(options: ApiDoorOptions): ApiDoor {
       return server ? closeServer(server, deadline) : Promise.resolve();
     },
   };
-}
-
-const ANYONE: Principal = { id: 'anyone', kind: 'local' };
-
-function watchServed(request: IncomingMessage, response: ServerResponse, served: Served, clock: Clock): void {
-  if (!signalled('http.served')) return;
-  const startMs = clock.monotonic();
-  const socket = request.socket;
-  const bytesBefore = socket.bytesWritten;
-  response.once('close', () => {
-    signal('http.served', {
-      door: 'api',
-      route: served.route,
-      method: request.method ?? '',
-      status: response.statusCode,
-      durationMs: clock.monotonic() - startMs,
-      bytes: socket.bytesWritten - bytesBefore,
-    });
-  });
-}
-
-function bearerOf(request: IncomingMessage): { bearer?: string } {
-  const header = request.headers.authorization;
-  if (header === undefined) return {};
-  const match = /^Bearer +(\S+)$/i.exec(header);
-  if (match) return { bearer: match[1]! };
-  throw new MillraceError('UNAUTHENTICATED', 'Only `Authorization: Bearer <token>` is understood here.');
-}
-
-function stopping(): MillraceError {
-  return new MillraceError('UNAVAILABLE', 'The platform is stopping. Try again when it is back.', {
-    retryAfterMs: 1000,
-  });
 }
 
 function declaresTooMuch(request: IncomingMessage, bodyBytes: number): boolean {

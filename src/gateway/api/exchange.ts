@@ -1,7 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { MillraceError, type Principal, signal, toProblem } from '../../kernel/index.ts';
 import { readBody } from './body.ts';
-import type { Setting } from './route.ts';
+import type { Setting } from './setting.ts';
 
 /** One request on a hot route and its answer, without a framework. */
 export class Exchange {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { GuardAction, Json, Principal } from '../../kernel/index.ts';
 import type { Exchange } from './exchange.ts';
+import type { Setting } from './setting.ts';
 
 /**
  * The seam of the API port: what others add is a `RouteGroup`. A route says where it is, who may call it and how it is
@@ -82,17 +83,4 @@ export type OpenApiContent = { readonly [mediaType: string]: { readonly schema?:
 /** The names in `{…}` of a path, in order, without the `*`. */
 export function parameterNames(path: string): string[] {
   return [...path.matchAll(/\{(\w+)\*?\}/g)].map((match) => match[1]!);
-}
-
-/** What a request was, for the signal that is given when its answer is through. */
-export interface Served {
-  route: string;
-}
-
-/** What a door tells every handler. */
-export interface Setting {
-  /** Fires when the platform stops: long answers end. */
-  readonly closing: AbortSignal;
-  /** Largest body that is read unless a route says otherwise. */
-  readonly bodyBytes: number;
 }
