@@ -56,6 +56,7 @@ export {
   type DecodedRecord,
   decodeBatch,
   decodeBatches,
+  decompressRecords,
   encodeBatch,
   encodeMarker,
   murmur2,
