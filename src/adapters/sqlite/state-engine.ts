@@ -29,6 +29,8 @@ export interface StateEngine {
   read(read: StateRead, nowMs: number): readonly StateRow[];
   /** One transaction and one sync for all writes; a conflict undoes only its own. Throws when the disk fails. */
   commit(writes: readonly StateWrite[], nowMs: number): readonly WriteOutcome[];
+  /** Bounds the database at so many pages of 4 KB; past it, writes are refused as on a full disk. */
+  limitPages(pages: number): void;
   close(): void;
 }
 
@@ -141,6 +143,10 @@ class SqliteStateEngine implements StateEngine {
       if (this.#database.isTransaction) this.#sql.rollback!.run();
       throw error;
     }
+  }
+
+  limitPages(pages: number): void {
+    this.#database.exec(`PRAGMA max_page_count = ${Math.trunc(pages)}`);
   }
 
   close(): void {
