@@ -83,3 +83,4 @@ export type {
   StreamGroup,
   Streams,
 } from './service.ts';
+export { checkPartitionCount, checkTopicName, mergeTopicConfig } from './topic-rules.ts';

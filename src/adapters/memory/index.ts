@@ -1,1 +1,2 @@
 export { type DiskOperation, memoryDisk, type SimulatedDisk, simulatedDisk } from './disk.ts';
+export { type MemoryLogStore, memoryLogStore } from './log-store.ts';
