@@ -111,7 +111,9 @@ export function createRegistry({ log, repository, compiler, clock }: RegistryPar
       internal: topic.internal,
       detached: definition?.detached ?? false,
       createdMs: topic.createdMs,
-      bounds: Array.from({ length: topic.partitions }, (_, partition) => log.bounds({ topic: topic.name, partition })),
+      bounds: Array.from({ length: topic.partitions }, (_, partition) =>
+        log.bounds({ topic: topic.name, partition }),
+      ),
     };
   };
 
@@ -134,7 +136,8 @@ export function createRegistry({ log, repository, compiler, clock }: RegistryPar
     const settings = resolveSettings(definition, current?.settings);
     if (current) checkPartitions(definition, current.settings, settings);
     const newSchema = await planSchema(name, settings, current);
-    const schemaVersion = newSchema?.version ?? (settings.schema ? (current?.definition?.schemaVersion ?? 0) : 0);
+    const schemaVersion =
+      newSchema?.version ?? (settings.schema ? (current?.definition?.schemaVersion ?? 0) : 0);
     const owner = definition.owner ?? current?.definition?.owner;
     const detached = definition.owner === undefined && (current?.definition?.detached ?? false);
     return {
@@ -228,23 +231,42 @@ function checkOwner(definition: StreamDefinition, current: StoredDefinition | un
   const remedy = definition.owner
     ? 'Choose another name, or import the stream from that app.'
     : 'Change it in that app and deploy it.';
-  throw new MillraceError('NAME_TAKEN', `The stream '${name}' belongs to the app '${current.owner}'. ${remedy}`);
+  throw new MillraceError(
+    'NAME_TAKEN',
+    `The stream '${name}' belongs to the app '${current.owner}'. ${remedy}`,
+  );
 }
 
 function checkPartitions(definition: StreamDefinition, current: StreamSettings, next: StreamSettings): void {
-  const refuse = (code: 'PARTITION_COUNT_INVALID' | 'STREAM_CONFIG_INVALID', path: string, message: string): never => {
+  const refuse = (
+    code: 'PARTITION_COUNT_INVALID' | 'STREAM_CONFIG_INVALID',
+    path: string,
+    message: string,
+  ): never => {
     throw new MillraceError(code, message, { errors: [{ path, message }] });
   };
   const { name } = definition;
   if (next.partitions < current.partitions) {
-    refuse('PARTITION_COUNT_INVALID', '/partitions', `The stream '${name}' has ${current.partitions} partitions; their number can only grow. Make a new stream for fewer.`);
+    refuse(
+      'PARTITION_COUNT_INVALID',
+      '/partitions',
+      `The stream '${name}' has ${current.partitions} partitions; their number can only grow. Make a new stream for fewer.`,
+    );
   }
   if (definition.repartition) return;
   if (next.partitions > current.partitions && current.keyPath !== undefined) {
-    refuse('PARTITION_COUNT_INVALID', '/partitions', `More partitions move the keys of '${name}' to other partitions, and the order of a key is lost across the change. Allow it with repartition.`);
+    refuse(
+      'PARTITION_COUNT_INVALID',
+      '/partitions',
+      `More partitions move the keys of '${name}' to other partitions, and the order of a key is lost across the change. Allow it with repartition.`,
+    );
   }
   if (next.keyPath !== current.keyPath && current.keyPath !== undefined) {
-    refuse('STREAM_CONFIG_INVALID', '/keyPath', `Another key moves the records of '${name}' to other partitions, and the order of a key is lost across the change. Allow it with repartition.`);
+    refuse(
+      'STREAM_CONFIG_INVALID',
+      '/keyPath',
+      `Another key moves the records of '${name}' to other partitions, and the order of a key is lost across the change. Allow it with repartition.`,
+    );
   }
 }
 
@@ -264,9 +286,11 @@ function changes(
 ): string[] {
   const lines = differences(current.settings, settings);
   if (newSchema) lines.push(`schema version ${newSchema.version}`);
-  else if (settings.schema === undefined && current.settings.schema !== undefined) lines.push('schema removed');
+  else if (settings.schema === undefined && current.settings.schema !== undefined)
+    lines.push('schema removed');
   const before = current.definition?.owner;
   if (owner !== before) lines.push(`owner ${before ?? 'none'} → ${owner ?? 'none'}`);
-  if (detached !== (current.definition?.detached ?? false)) lines.push(detached ? 'detached' : 'attached again');
+  if (detached !== (current.definition?.detached ?? false))
+    lines.push(detached ? 'detached' : 'attached again');
   return lines;
 }

@@ -1,8 +1,8 @@
 import type { InputProblem, Json, JsonSchema } from '../../kernel/index.ts';
-import { arrayProblem } from './subset-arrays.ts';
 import { canonicalJson, pointer } from './canonical.ts';
 import { createSchemaCompiler, type SchemaCompiler } from './compile.ts';
 import { referenceTarget } from './inspect.ts';
+import { arrayProblem } from './subset-arrays.ts';
 import { objectProblem } from './subset-objects.ts';
 import { numberProblem, stringProblem } from './subset-scalars.ts';
 
@@ -30,7 +30,18 @@ const STEPS_AT_MOST = 20_000;
 const TYPES = ['null', 'boolean', 'integer', 'fraction', 'string', 'array', 'object'];
 /** Keywords that constrain nothing by themselves. */
 const SILENT = new Set([
-  ...['$schema', '$id', '$comment', '$defs', 'definitions', 'title', 'description', 'default', 'examples', 'example'],
+  ...[
+    '$schema',
+    '$id',
+    '$comment',
+    '$defs',
+    'definitions',
+    'title',
+    'description',
+    'default',
+    'examples',
+    'example',
+  ],
   ...['deprecated', 'readOnly', 'writeOnly', 'xml', 'externalDocs', 'discriminator', 'contentEncoding'],
   ...['contentMediaType', 'contentSchema', 'nullable', 'then', 'else', 'minContains', 'maxContains'],
 ]);
@@ -49,7 +60,14 @@ const STRUCTURED = new Set([
   ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
   ...['minLength', 'maxLength', 'pattern', 'format'],
   ...['items', 'prefixItems', 'additionalItems', 'minItems', 'maxItems', 'uniqueItems'],
-  ...['properties', 'patternProperties', 'additionalProperties', 'required', 'minProperties', 'maxProperties'],
+  ...[
+    'properties',
+    'patternProperties',
+    'additionalProperties',
+    'required',
+    'minProperties',
+    'maxProperties',
+  ],
 ]);
 
 const FALSE: Node = { not: true };
@@ -151,7 +169,8 @@ class SchemaComparison implements Comparison {
     if (all.types.size < 2 || !this.#hasAlternatives(wide)) return false;
     const kinds = [...all.types].filter((type) => type !== 'fraction' || !all.types.has('integer'));
     return kinds.every((kind) => {
-      const type = kind === 'integer' && all.types.has('fraction') ? 'number' : kind === 'fraction' ? 'number' : kind;
+      const type =
+        kind === 'integer' && all.types.has('fraction') ? 'number' : kind === 'fraction' ? 'number' : kind;
       return !this.problem({ allOf: [...all.nodes, { type }] }, wide, path);
     });
   }
@@ -159,7 +178,8 @@ class SchemaComparison implements Comparison {
   #hasAlternatives(wide: Json | undefined): boolean {
     if (!isNode(wide)) return false;
     if (wide.anyOf !== undefined || wide.oneOf !== undefined) return true;
-    if (typeof wide.$ref === 'string' && this.#hasAlternatives(referenceTarget(this.#wideRoot, wide.$ref))) return true;
+    if (typeof wide.$ref === 'string' && this.#hasAlternatives(referenceTarget(this.#wideRoot, wide.$ref)))
+      return true;
     return Array.isArray(wide.allOf) && wide.allOf.some((part) => this.#hasAlternatives(part as Json));
   }
 
@@ -196,17 +216,22 @@ class SchemaComparison implements Comparison {
   #typeProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {
     const allowed = typesOf(wide);
     const missing = [...all.types.difference(allowed)].map((type) => (type === 'fraction' ? 'number' : type));
-    return missing.length === 0 ? undefined : { path, message: `no longer allows ${[...new Set(missing)].join(' or ')}` };
+    return missing.length === 0
+      ? undefined
+      : { path, message: `no longer allows ${[...new Set(missing)].join(' or ')}` };
   }
 
   #valuesProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {
     const allowed = finiteValues(wide);
     if (!allowed) return undefined;
     const texts = new Set(allowed.map(canonicalJson));
-    const possible = all.nodes.map(finiteValues).find((values) => values !== undefined) ?? valuesOfTypes(all.types);
+    const possible =
+      all.nodes.map(finiteValues).find((values) => values !== undefined) ?? valuesOfTypes(all.types);
     if (!possible) return { path, message: 'allows only listed values where others were allowed' };
     const lost = possible.find((value) => !texts.has(canonicalJson(value)) && this.#fitsNarrow(all, value));
-    return lost === undefined ? undefined : { path, message: `no longer allows the value ${JSON.stringify(lost)}` };
+    return lost === undefined
+      ? undefined
+      : { path, message: `no longer allows the value ${JSON.stringify(lost)}` };
   }
 
   /** Listed values that another keyword of the same side excludes cannot have been written. */
@@ -224,22 +249,28 @@ class SchemaComparison implements Comparison {
     const chosen = oneOf.findIndex((one) => !this.problem(narrow, one as JsonSchema, path));
     if (chosen < 0) return { path, message: 'has no alternative that takes everything that was allowed' };
     const clear = oneOf.every((one, index) => index === chosen || this.#excludes(all, one as JsonSchema));
-    return clear ? undefined : { path, message: 'uses oneOf with alternatives that may overlap, which cannot be judged; use anyOf' };
+    return clear
+      ? undefined
+      : { path, message: 'uses oneOf with alternatives that may overlap, which cannot be judged; use anyOf' };
   }
 
   /** Whether no value of the conjunction can fit `other`: by its kind, or by a member with another constant. */
   #excludes(all: Conjunction, other: JsonSchema): boolean {
     if (!isNode(other)) return other === false;
-    if (typeof other.$ref === 'string') return this.#excludes(all, referenceTarget(this.#wideRoot, other.$ref) as JsonSchema);
+    if (typeof other.$ref === 'string')
+      return this.#excludes(all, referenceTarget(this.#wideRoot, other.$ref) as JsonSchema);
     if (all.types.isDisjointFrom(typesOf(other))) return true;
     const values = finiteValues(other);
     const own = all.nodes.map(finiteValues).find((list) => list !== undefined);
-    if (values && own && new Set(values.map(canonicalJson)).isDisjointFrom(new Set(own.map(canonicalJson)))) return true;
+    if (values && own && new Set(values.map(canonicalJson)).isDisjointFrom(new Set(own.map(canonicalJson))))
+      return true;
     return all.types.size === 1 && all.types.has('object') && this.#excludesByMember(all, other);
   }
 
   #excludesByMember(all: Conjunction, other: Node): boolean {
-    const required = new Set(all.nodes.flatMap((node) => (Array.isArray(node.required) ? (node.required as string[]) : [])));
+    const required = new Set(
+      all.nodes.flatMap((node) => (Array.isArray(node.required) ? (node.required as string[]) : [])),
+    );
     const members = isNode(other.properties) ? other.properties : {};
     return [...required].some((name) => {
       const own = all.nodes.flatMap((node) =>
