@@ -38,18 +38,38 @@ export interface TickEvent {
 /** Records of one partition, as the log holds them; the instance decodes them, the main thread does not. */
 export interface RecordsEvent {
   readonly kind: 'records';
+  /** What the handler is told; for a dead letter that was given again, the stream it first came from. */
   readonly stream: string;
   readonly partition: number;
-  /** RecordBatch v2 bytes, uncompressed, back to back. */
+  /**
+   * RecordBatch v2 bytes, uncompressed, back to back: exactly the records to handle, in order, with gaps between their
+   * offsets where others were left out. Their CRCs do not hold. The bytes are given away: they sit alone in their
+   * ArrayBuffer and may be transferred.
+   */
   readonly batches: Uint8Array;
-  /** Offsets inside `batches` that this invocation is to handle, ascending; undefined: all from `firstOffset` on. */
-  readonly offsets: readonly number[] | undefined;
-  readonly firstOffset: number;
-  /** Whether the handler takes an array (the function asked for batches) or one record. */
+  /** How many records `batches` holds. */
+  readonly records: number;
+  /**
+   * Whether the handler takes an array (the function asked for batches) or one record. For one record the instance
+   * calls the handler for each on its own, at most `perInstance` at a time, records of one key one after the other; a
+   * record that fails keeps later ones of its key from being tried (`skipped`). Records without a key have no order.
+   * Each such call's idempotency key is `<context.idempotencyKey>/<offset>`.
+   */
   readonly asBatch: boolean;
-  /** Committed (or pending) values of keyed state the instance is likely to read: store → record key → JSON bytes. */
-  readonly state: ReadonlyMap<string, ReadonlyMap<string, Uint8Array>>;
+  /** Keyed state the function is known to read: its name in the manifest → values as `StateValues` says. */
+  readonly state: ReadonlyMap<string, StateValues>;
+  /** For a state that is not in `state`: the same for all records of this event. Asked once per name and event. */
+  readonly readState: StateReader;
 }
+
+/**
+ * The values of one keyed state for the records of an event, packed so that they cross to the instance as one
+ * transferable buffer. For every record in order an int32, little-endian: the length of the value's JSON bytes, which
+ * follow; -1 where the record's key has no value; -2 where an earlier record of the event has the same key.
+ */
+export type StateValues = Uint8Array;
+
+export type StateReader = (state: string) => Promise<StateValues>;
 
 export interface InvocationContext {
   readonly invocationId: string;
@@ -93,14 +113,22 @@ export interface HttpReply {
 
 /** What a stream function wants committed. */
 export interface RecordsResult {
-  /** Offsets that failed, with why; all others are done. */
+  /** Offsets that failed, with why; all others that are not skipped are done. */
   readonly failed: readonly { readonly offset: number; readonly error: FunctionError }[];
+  /** Offsets that were not tried: an earlier record of their key failed, or the time was nearly over. They come again. */
+  readonly skipped: readonly number[];
   readonly emits: readonly Emit[];
-  readonly state: readonly {
-    readonly store: string;
-    readonly key: string;
-    readonly value: Uint8Array | null;
-  }[];
+  /** In the order of the writes; the last one of a record is enough. Writes of records that failed are ignored. */
+  readonly state: readonly StateChange[];
+}
+
+/** A write to keyed state: the key is that of the record at `offset`. */
+export interface StateChange {
+  /** Its name in the manifest. */
+  readonly state: string;
+  readonly offset: number;
+  /** JSON bytes; null removes the entry. */
+  readonly value: Uint8Array | null;
 }
 
 export interface Emit {
