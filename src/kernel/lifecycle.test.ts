@@ -109,6 +109,21 @@ describe('the lifecycle', () => {
     assert.equal(lifecycle.state, 'stopped');
   });
 
+  it('stops although a start hangs, once the time to drain is over', async () => {
+    const events: string[] = [];
+    const hanging: Service = {
+      name: 'hanging',
+      start: () => new Promise(() => undefined),
+      stop: async () => void events.push('stop hanging'),
+    };
+    const lifecycle = createLifecycle([hanging]);
+    void lifecycle.start();
+    const alive = setInterval(() => undefined, 1000);
+    await lifecycle.stop(1);
+    clearInterval(alive);
+    assert.deepEqual([events, lifecycle.state], [['stop hanging'], 'stopped']);
+  });
+
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     it(`stops in order on ${signal}, sent twice, and ends with code 0`, async () => {
       const child = spawn(process.execPath, [join(import.meta.dirname, 'lifecycle.fixture.ts')], {
