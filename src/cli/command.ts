@@ -12,13 +12,12 @@ export interface Command {
   readonly words: readonly [number, number];
   /** Command lines that work, with what they do. */
   readonly examples: readonly (readonly [line: string, does: string])[];
-  run(call: CommandCall): Promise<ExitCode> | ExitCode;
+  run(call: CommandCall): Promise<ExitCode>;
 }
 
 export interface CommandOption {
   readonly type: 'string' | 'boolean';
   readonly short?: string;
-  readonly multiple?: boolean;
   /** Name of the value in the help: `--key K`. */
   readonly value?: string;
   readonly about: string;
@@ -26,7 +25,7 @@ export interface CommandOption {
 
 export interface CommandCall {
   readonly words: readonly string[];
-  readonly values: { readonly [name: string]: string | boolean | readonly string[] | undefined };
+  readonly values: { readonly [name: string]: string | boolean | undefined };
   readonly json: boolean;
   readonly terminal: Terminal;
   readonly client: ApiClient;

@@ -18,7 +18,8 @@ interface Stream {
 
 export const command: Command = {
   usage: 'show NAME',
-  about: 'Shows one stream in full: its partitions with their offsets, and the groups that read it with their lag.',
+  about:
+    'Shows one stream in full: its partitions with their offsets, and the groups that read it with their lag.',
   options: {},
   words: [1, 1],
   examples: [['millrace show payments', 'partitions, offsets, groups and lag of the stream payments']],
