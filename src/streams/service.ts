@@ -28,6 +28,8 @@ export interface Streams extends Service {
   define(definition: StreamDefinition): Promise<StreamDescription>;
   /** What `define` would do, one readable difference a line; throws what it would throw. */
   planDefine(definition: StreamDefinition): Promise<readonly string[]>;
+  /** Its app no longer exports it: the records stay, and another app may take the name. Nothing happens unless `owner` owns it. */
+  detach(name: string, owner: string): Promise<void>;
   delete(name: string): Promise<void>;
   /** Throws STREAM_NOT_FOUND; the message names the nearest stream. */
   describe(name: string): StreamDescription;
