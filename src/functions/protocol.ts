@@ -68,7 +68,12 @@ export type ToInstance =
   | readonly [kind: 'credit', id: number, bytes: number]
   | readonly [kind: 'bodyGone', id: number];
 
-export type WireError = readonly [code: WireErrorCode, name: string, message: string, stack: string | undefined];
+export type WireError = readonly [
+  code: WireErrorCode,
+  name: string,
+  message: string,
+  stack: string | undefined,
+];
 export type WireErrorCode = 'FUNCTION_FAILED' | 'RESULT_INVALID' | 'INVALID_INPUT';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -86,10 +91,22 @@ export type WireEmit = readonly [
 export type WireStateWrite = readonly [store: string, key: string, valueBytes: number];
 
 export type CallOperation =
-  | readonly [operation: 'emit', stream: string, value: Payload, key: string | undefined, headers: readonly (readonly [string, string])[]]
+  | readonly [
+      operation: 'emit',
+      stream: string,
+      value: Payload,
+      key: string | undefined,
+      headers: readonly (readonly [string, string])[],
+    ]
   | readonly [operation: 'invoke', fn: string, input: Payload]
   | readonly [operation: 'state', store: string, key: string]
-  | readonly [operation: 'provider', provider: string, resource: string, method: string, args: readonly unknown[]];
+  | readonly [
+      operation: 'provider',
+      provider: string,
+      resource: string,
+      method: string,
+      args: readonly unknown[],
+    ];
 
 export type FromInstance =
   | readonly [kind: 'ready']

@@ -14,6 +14,8 @@ export {
   type SectionValues,
   variableName,
 } from './config/section.ts';
+export { type DataFolder, openDataFolder } from './data-folder/data-folder.ts';
+export type { Migration, MigrationStep } from './data-folder/migrate.ts';
 export { ERROR_TABLE, type ErrorCode, type ErrorEntry } from './error-table.ts';
 export {
   type ErrorDetails,
@@ -41,13 +43,24 @@ export type {
   StreamTrigger,
   Trigger,
 } from './manifest.ts';
+export { blobNotFound, checkBlobKey, checkBlobRange } from './ports/blob-rules.ts';
 export type { BlobInfo, BlobStore } from './ports/blob-store.ts';
 export type { ContextCaller, ContextProvider } from './ports/context-provider.ts';
 export type { AppVersion, Deployable, PlannedChange } from './ports/deployable.ts';
 export type { FactStream, Facts } from './ports/facts.ts';
 export type { Credentials, Guard, GuardAction, Principal } from './ports/guard.ts';
 export type { Secrets } from './ports/secrets.ts';
+export {
+  checkLease,
+  checkStateKey,
+  checkStateOperations,
+  checkStateRange,
+  encodeStateValue,
+  stateConflict,
+} from './ports/state-rules.ts';
 export type { Json, StateEntry, StateOperation, StateRange, StateStore } from './ports/state-store.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';
+export { siblingModule } from './sibling.ts';
 export { onSignal, type SignalName, type Signals, signal, signalled } from './signals.ts';
+export { chooseWeighted, type WeightedChoice } from './traffic.ts';
 export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from './units.ts';

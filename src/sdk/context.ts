@@ -31,6 +31,24 @@ export interface Fn<Name extends string = string, in Input = never, out Output =
   readonly '~call'?: (input: Input) => Output;
 }
 
+/** Where a reader of a stream stands, one offset per partition; plain JSON, to be kept and handed in again. */
+export interface Cursor {
+  readonly stream: string;
+  readonly offsets: readonly number[];
+}
+
+export interface ReadOptions {
+  /** Most records of one page, 1 to 10,000; default 1,000. */
+  readonly limit?: number;
+}
+
+export interface ReadPage<Value> {
+  readonly records: readonly StreamRecord<Value>[];
+  readonly cursor: Cursor;
+  /** Whether there were records after this page when it was read. */
+  readonly more: boolean;
+}
+
 /** What every handler has. */
 export interface Context<Env = { readonly [name: string]: string }, SecretName extends string = string> {
   /** In a stream function it takes effect with the commit of its records; elsewhere it resolves when durable. */
@@ -40,6 +58,11 @@ export interface Context<Env = { readonly [name: string]: string }, SecretName e
     fn: Fn<string, Input, Output>,
     ...input: undefined extends Input ? [input?: NoInfer<Input>] : [input: NoInfer<Input>]
   ): Promise<Output>;
+  /**
+   * Reads a stream from its start, or on from where an earlier call ended: a read model folds the whole history once and
+   * afterwards what has come since. It belongs to no consumer group and moves nobody's position.
+   */
+  read<Value>(stream: Stream<string, Value>, after?: Cursor, options?: ReadOptions): Promise<ReadPage<Value>>;
   readonly log: Log;
   /** Fires at the deadline, and when the caller has gone. */
   readonly signal: AbortSignal;

@@ -1,5 +1,15 @@
 export { defineConfig, type MillraceConfig, type Port } from './config.ts';
-export type { Context, EmitOptions, Fn, Log, StateCell, StreamContext } from './context.ts';
+export type {
+  Context,
+  Cursor,
+  EmitOptions,
+  Fn,
+  Log,
+  ReadOptions,
+  ReadPage,
+  StateCell,
+  StreamContext,
+} from './context.ts';
 export type { BatchResult, HttpRequest, HttpResponse, StreamRecord, Tick } from './events.ts';
 export { type BatchOptions, type FunctionOptions, fn, type TriggerHandle } from './fn.ts';
 export type {

@@ -35,7 +35,13 @@ export function matchesSegment(segment: Segment, bytes: Uint8Array, from: number
     // Equal bytes are the same name only when none of them is an escape.
     if (index === name.length && !segment.name.includes('\\')) return true;
   }
-  return bytes.subarray(from, to).includes(BACKSLASH) && decodeName(bytes, from, to) === segment.name;
+  return hasEscape(bytes, from, to) && decodeName(bytes, from, to) === segment.name;
+}
+
+/** A loop, because a call into the engine's own search costs more than a name is long. */
+function hasEscape(bytes: Uint8Array, from: number, to: number): boolean {
+  while (from < to && bytes[from] !== BACKSLASH) from++;
+  return from < to;
 }
 
 function decodeName(bytes: Uint8Array, from: number, to: number): string {
