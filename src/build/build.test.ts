@@ -89,7 +89,7 @@ test('an app becomes a manifest in plain JSON and files that match their hashes'
   assert.deepEqual(score.triggers, [{ kind: 'stream', stream: 'payments' }]);
   assert.deepEqual(
     manifest.files.map((file) => file.path),
-    files.map((file) => file.path).sort(),
+    [...files.keys()].sort(),
   );
   assert.ok(inputs.includes(join(bench.folder, at('double.ts'))));
 });
@@ -97,19 +97,19 @@ test('an app becomes a manifest in plain JSON and files that match their hashes'
 test('each function is a module of its own that runs with the SDK; source maps lead back to the source', async () => {
   const { manifest, files } = await build(APP, { 'double.ts': DOUBLE });
   await bench.write({ [at('out/package.json')]: '{"type":"module"}' });
-  for (const file of files)
-    await bench.write({ [at(`out/${file.path}`)]: Buffer.from(file.bytes).toString() });
+  for (const [path, bytes] of files)
+    await bench.write({ [at(`out/${path}`)]: Buffer.from(bytes).toString() });
   for (const { entry, exportName, name } of manifest.functions) {
     const module = (await import(join(bench.folder, at(`out/${entry}`)))) as {
       [name: string]: { name: string };
     };
     assert.equal(module[exportName]!.name, name);
   }
-  const map = files.find((file) => file.path === 'functions/score.js.map')!;
-  const { sources } = JSON.parse(Buffer.from(map.bytes).toString()) as { sources: string[] };
+  const map = files.get('functions/score.js.map')!;
+  const { sources } = JSON.parse(Buffer.from(map).toString()) as { sources: string[] };
   assert.deepEqual(sources, ['double.ts', 'app.ts']);
-  const sweep = files.find((file) => file.path === 'functions/sweep.js')!;
-  assert.doesNotMatch(Buffer.from(sweep.bytes).toString(), /payments|valibot|object/);
+  const sweep = files.get('functions/sweep.js')!;
+  assert.doesNotMatch(Buffer.from(sweep).toString(), /payments|valibot|object/);
 });
 
 test('the same source gives the same bytes, twice and in another folder', async () => {
@@ -184,13 +184,10 @@ export const load = fn('load', {}, () => new URL('./data/words.txt', import.meta
 export const plain = fn('plain', {}, () => 1);`,
     { 'data/words.txt': 'one two' },
   );
-  assert.equal(
-    Buffer.from(files.find((file) => file.path === 'assets/data/words.txt')!.bytes).toString(),
-    'one two',
-  );
+  assert.equal(Buffer.from(files.get('assets/data/words.txt')!).toString(), 'one two');
   await bench.write({ [at('out/package.json')]: '{"type":"module"}' });
-  for (const file of files)
-    await bench.write({ [at(`out/${file.path}`)]: Buffer.from(file.bytes).toString() });
+  for (const [path, bytes] of files)
+    await bench.write({ [at(`out/${path}`)]: Buffer.from(bytes).toString() });
   const entry = manifest.functions.find((each) => each.name === 'load')!.entry;
   const { load } = (await import(join(bench.folder, at(`out/${entry}`)))) as { load: { handler: () => URL } };
   assert.equal(await readFile(load.handler(), 'utf8'), 'one two');

@@ -3,9 +3,16 @@ import { SourceMap } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { ArtifactFile, Clock, FunctionManifest, Manifest } from '../kernel/index.ts';
 import {
-  type BundledFile,
+  type Artifact,
+  type ArtifactFile,
+  type Clock,
+  canonicalJson,
+  type FunctionManifest,
+  manifestVersion,
+  sha256,
+} from '../kernel/index.ts';
+import {
   type BundleRequest,
   bundleFunctions,
   bundleWhole,
@@ -13,7 +20,6 @@ import {
   type Rolldown,
 } from './bundle.ts';
 import type { DescribedResource, Description } from './description.ts';
-import { canonicalJson, sha256 } from './hash.ts';
 import { createInspector, TRACING_SDK_URL } from './inspect.ts';
 import { identifyApp, packageFolder } from './package.ts';
 import { createProblems, problemsError, type SourcePlace } from './problems.ts';
@@ -21,9 +27,7 @@ import { type AppDraft, draftApp, type FunctionDraft, type LocatedResource } fro
 import { createShapeCache } from './variants.ts';
 
 /** An app as it is deployed: what it declares, and the files that run. */
-export interface BuiltApp {
-  readonly manifest: Manifest;
-  readonly files: readonly BundledFile[];
+export interface BuiltApp extends Artifact {
   /** Absolute paths of all sources that went in; a change of one of them calls for a new build. */
   readonly inputs: readonly string[];
 }
@@ -148,10 +152,10 @@ function assemble(app: string, draft: AppDraft, bundle: FunctionBundle, inputs: 
     references: draft.references,
     files,
   };
-  const version = sha256(canonicalJson(content)).slice(0, 16);
+
   return {
-    manifest: { format: 1, version, ...content },
-    files: bundle.files,
+    manifest: { format: 1, version: manifestVersion(content), ...content },
+    files: new Map(bundle.files.map((file) => [file.path, file.bytes])),
     inputs: [...new Set([...inputs, ...bundle.inputs])].sort(),
   };
 }

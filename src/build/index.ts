@@ -5,4 +5,3 @@ export {
   type BuiltApp,
   createBuilder,
 } from './build.ts';
-export type { BundledFile } from './bundle.ts';

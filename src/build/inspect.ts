@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { type Clock, MillraceError } from '../kernel/index.ts';
+import { type Clock, MillraceError, siblingModule } from '../kernel/index.ts';
 import type { Description } from './description.ts';
 
 /**
@@ -15,12 +15,11 @@ export interface Inspector {
 /** Most time an app's module may take to be imported. */
 const IMPORT_TIMEOUT_MS = 10_000;
 const HEAP_MB = 512;
-const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
-export const TRACING_SDK_URL = new URL(`./tracing-sdk.${extension}`, import.meta.url).href;
+export const TRACING_SDK_URL = siblingModule(import.meta.url, './tracing-sdk').href;
 
 function startWorker(): Worker {
-  const worker = new Worker(new URL(`./inspect.worker.${extension}`, import.meta.url), {
+  const worker = new Worker(siblingModule(import.meta.url, './inspect.worker'), {
     env: {},
     argv: [],
     stdin: false,
