@@ -3,6 +3,7 @@
  *   npm test                      unit tests beside the code, the whole program, the examples
  *   npm test -- src/kernel        only the test files whose path holds one of the words
  *   npm run test:faults           kills, torn writes, full disks, in full; `-- --sample` runs a few of each
+ *   npm run test:browser          the pages in headless Chromium
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -13,7 +14,9 @@ const flags = new Set(arguments_.filter((word) => word.startsWith('--')));
 const words = arguments_.filter((word) => !word.startsWith('--'));
 const faults = flags.has('--faults');
 
-const known = new Set(['--faults', '--sample']);
+const browser = flags.has('--browser');
+
+const known = new Set(['--faults', '--sample', '--browser']);
 const unknown = [...flags].find((flag) => !known.has(flag));
 if (unknown) {
   console.error(`Unknown option ${unknown}. Known: ${[...known].join(', ')}.`);
@@ -22,7 +25,14 @@ if (unknown) {
 
 const patterns = faults
   ? ['tests/faults/**/*.test.ts']
-  : ['src/**/*.test.ts', 'examples/**/*.test.ts', 'tests/e2e/**/*.test.ts', 'tests/repository/**/*.test.ts'];
+  : browser
+    ? ['tests/browser/**/*.test.ts']
+    : [
+        'src/**/*.test.ts',
+        'examples/**/*.test.ts',
+        'tests/e2e/**/*.test.ts',
+        'tests/repository/**/*.test.ts',
+      ];
 const files = globSync(patterns, { exclude: ['**/node_modules/**', '**/dist/**'] })
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort();

@@ -19,6 +19,7 @@ export const ERROR_TABLE = {
   METHOD_NOT_ALLOWED: { status: 405, action: 'fix', title: 'This method does not apply here' },
   NOT_ACCEPTABLE: { status: 406, action: 'fix', title: 'This representation is not offered' },
   CONFLICT: { status: 409, action: 'fix', title: 'The request conflicts with what is there' },
+  REQUEST_TIMEOUT: { status: 408, action: 'retry', title: 'The request did not arrive in time' },
   PAYLOAD_TOO_LARGE: { status: 413, action: 'fix', title: 'The body is larger than the limit' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, action: 'fix', title: 'This content type is not understood' },
   INVALID_INPUT: { status: 422, action: 'fix', title: 'The input does not fit its schema' },

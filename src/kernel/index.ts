@@ -1,4 +1,21 @@
 export { type Clock, type ManualClock, manualClock, systemClock, type Timer } from './clock.ts';
+export { type ConfigRow, configRows, type FlagOption, flagOptions, renderConfigHelp } from './config/help.ts';
+export { loadConfigFile } from './config/load-file.ts';
+export { editDistance, nearest } from './config/nearest.ts';
+export { platformSection } from './config/platform-section.ts';
+export { type ConfigSources, resolveConfig } from './config/resolve.ts';
+export {
+  type Config,
+  defineSection,
+  type Field,
+  flagName,
+  type Port,
+  type Section,
+  type SectionValues,
+  variableName,
+} from './config/section.ts';
+export { type DataFolder, openDataFolder } from './data-folder/data-folder.ts';
+export type { Migration, MigrationStep } from './data-folder/migrate.ts';
 export { ERROR_TABLE, type ErrorCode, type ErrorEntry } from './error-table.ts';
 export {
   type ErrorDetails,
@@ -26,13 +43,24 @@ export type {
   StreamTrigger,
   Trigger,
 } from './manifest.ts';
+export { blobNotFound, checkBlobKey, checkBlobRange } from './ports/blob-rules.ts';
 export type { BlobInfo, BlobStore } from './ports/blob-store.ts';
 export type { ContextCaller, ContextProvider } from './ports/context-provider.ts';
 export type { AppVersion, Deployable, PlannedChange } from './ports/deployable.ts';
 export type { FactStream, Facts } from './ports/facts.ts';
 export type { Credentials, Guard, GuardAction, Principal } from './ports/guard.ts';
 export type { Secrets } from './ports/secrets.ts';
+export {
+  checkLease,
+  checkStateKey,
+  checkStateOperations,
+  checkStateRange,
+  encodeStateValue,
+  stateConflict,
+} from './ports/state-rules.ts';
 export type { Json, StateEntry, StateOperation, StateRange, StateStore } from './ports/state-store.ts';
 export { type Random, seededRandom, systemRandom } from './random.ts';
+export { siblingModule } from './sibling.ts';
 export { onSignal, type SignalName, type Signals, signal, signalled } from './signals.ts';
+export { chooseWeighted, type WeightedChoice } from './traffic.ts';
 export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from './units.ts';

@@ -1,3 +1,17 @@
+export { defineConfig, type MillraceConfig, type Port } from './config.ts';
+export type {
+  Context,
+  Cursor,
+  EmitOptions,
+  Fn,
+  Log,
+  ReadOptions,
+  ReadPage,
+  StateCell,
+  StreamContext,
+} from './context.ts';
+export type { BatchResult, HttpRequest, HttpResponse, StreamRecord, Tick } from './events.ts';
+export { type BatchOptions, type FunctionOptions, fn, type TriggerHandle } from './fn.ts';
 export type {
   FunctionResource,
   Resource,
@@ -5,3 +19,20 @@ export type {
   StreamResource,
   TriggerResource,
 } from './resources.ts';
+export type { Duration, Size, StandardSchema, ValueOf } from './schema.ts';
+export { type State, state } from './state.ts';
+export { type Compatibility, type KeyPath, type Stream, type StreamOptions, stream } from './stream.ts';
+export {
+  type CacheOptions,
+  type CorsOptions,
+  type CronSchedule,
+  cron,
+  every,
+  type HttpMethod,
+  type HttpRoute,
+  http,
+  type ParamsOf,
+  type RateLimitOptions,
+  type RouteOptions,
+  type Schedule,
+} from './triggers.ts';

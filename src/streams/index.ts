@@ -1,3 +1,15 @@
+export {
+  type GroupChange,
+  Groups,
+  KeyedState,
+  keyedMutex,
+  normalisePosition,
+  ProducerStates,
+  type Share,
+  type TransactionChange,
+  type TransactionEnd,
+  Transactions,
+} from './coordination/index.ts';
 export type { Disk, DiskFile } from './disk.port.ts';
 export {
   type AppendInput,

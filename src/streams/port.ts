@@ -49,7 +49,7 @@ export interface LogStore extends Service {
   /** Moves the log's start to `offset` (or the high watermark for -1); resolves to the new start. */
   deleteRecords(partition: TopicPartition, offset: number): Promise<number>;
 
-  /** Joins a consumer group as a member of this process; partitions are spread over its members. */
+  /** Joins a consumer group as a member of this process; partitions are spread over its members. Throws STREAM_NOT_FOUND. */
   join(group: string, topics: readonly string[], options?: JoinOptions): Promise<Membership>;
 
   /** Reads everything and names every damage, repairing nothing. */
@@ -162,7 +162,7 @@ export interface JoinOptions {
   readonly instanceId?: string;
   /** Members from elsewhere are dropped after this silence; members of this process cannot fall silent. */
   readonly sessionTimeoutMs?: number;
-  /** Where a partition starts that the group has no offset for. */
+  /** Where a partition starts that the group has no offset for; 'start' unless told. */
   readonly from?: 'start' | 'end';
 }
 
@@ -171,7 +171,10 @@ export interface Membership {
   readonly memberId: string;
   /** The current assignment; undefined before the first and after leaving. */
   readonly assignment: Assignment | undefined;
-  /** Every assignment in turn, starting with the current. Ends after `leave`. */
+  /**
+   * Every assignment in turn, starting with the current; those replaced before they were taken are left out. Ends after
+   * `leave`, and when another member takes over the instance id.
+   */
   assignments(): AsyncIterable<Assignment>;
   leave(): Promise<void>;
 }
@@ -179,7 +182,7 @@ export interface Membership {
 export interface Assignment {
   readonly group: string;
   readonly memberId: string;
-  /** Grows with every rebalance of the group. */
+  /** Of the rebalance that made it; a member whose partitions a later one leaves alone keeps its assignment. */
   readonly epoch: number;
   readonly partitions: readonly TopicPartition[];
   /** Fires when a newer assignment replaces this one. */
@@ -188,7 +191,10 @@ export interface Assignment {
   position(partition: TopicPartition): Promise<Position>;
   /** State of `store` for a partition, restored from its changelog when first asked for. */
   state(store: string, partition: number): Promise<StateView>;
-  /** L4, L5. Durable when it resolves to COMMITTED. Views of `state` show the change from then on. */
+  /**
+   * L4, L5. Durable when it resolves to COMMITTED. Throws BAD_REQUEST for offsets or state of partitions that are not in
+   * the assignment, and what `append` throws. Views of `state` show the change from then on.
+   */
   commit(commit: Commit): Promise<CommitResult>;
 }
 

@@ -13,6 +13,7 @@ import type {
   LogStore,
   OffsetCommit,
   PartitionBounds,
+  ProducerIdentity,
   TopicPartition,
 } from './port.ts';
 
@@ -111,6 +112,11 @@ export interface RecordHeader {
 
 export interface PublishOptions {
   readonly acks?: 'disk' | 'memory';
+  /**
+   * A producer made for this call alone: every batch carries it with sequence 0, and records without a key go to the
+   * partition `producerId % partitions`. The same call made again, after a crash too, resolves to the places of the first.
+   */
+  readonly producer?: ProducerIdentity;
 }
 
 export interface PublishResult {
@@ -144,6 +150,8 @@ export interface ReadResult
 
 export interface FollowOptions extends ReadOptions {
   readonly from?: string;
+  /** Offsets to go on from, by partition; partitions that are not in it start at `from`. */
+  readonly positions?: ReadonlyMap<number, number>;
   readonly partitions?: readonly number[];
   readonly signal: AbortSignal;
 }

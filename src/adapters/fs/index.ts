@@ -1,1 +1,2 @@
+export { fsBlobStore } from './blob-store.ts';
 export { fsDisk } from './disk.ts';

@@ -1,1 +1,3 @@
+export { memoryBlobStore } from './blob-store.ts';
 export { type DiskOperation, memoryDisk, type SimulatedDisk, simulatedDisk } from './disk.ts';
+export { memoryStateStore } from './state-store.ts';

@@ -6,7 +6,8 @@ import type { Service } from '../lifecycle.ts';
  * B1 a blob is visible whole or not at all, and is durable before `put` resolves; a crash leaves no half of one.
  * B2 `put` over an existing key replaces it atomically; readers of the old one finish with the old bytes.
  * Must not leak: paths, temporary files, multipart uploads.
- * Keys: segments of `[A-Za-z0-9._-]` parted by `/`, no segment `.` or `..`, at most 512 characters; else BAD_REQUEST.
+ * Keys: segments of `[A-Za-z0-9._-]` parted by `/`, no segment `.` or `..`, at most 200 characters a segment and
+ * 512 in all; else BAD_REQUEST. `range` is [start, end).
  */
 export interface BlobStore extends Service {
   put(key: string, bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<BlobInfo>;

@@ -1,0 +1,26 @@
+import { stream } from 'millrace';
+import * as v from 'valibot';
+
+export const Alert = v.object({
+  payment: v.number(),
+  at: v.string(),
+  card: v.string(),
+  terminal: v.string(),
+  amount: v.number(),
+  rule: v.picklist(['large-amount', 'unlike-the-card', 'compromised-terminal']),
+  reason: v.string(),
+  score: v.number(),
+});
+export type Alert = v.InferOutput<typeof Alert>;
+
+export const alerts = stream('alerts', { schema: Alert, key: 'card', partitions: 4, retention: 'forever' });
+
+/** What one scorer thinks of a payment that somebody waits for. */
+export const Reply = v.object({
+  reply: v.string(),
+  by: v.picklist(['card', 'terminal']),
+  score: v.number(),
+  reasons: v.array(v.string()),
+});
+
+export const replies = stream('replies', { schema: Reply, key: 'reply', retention: '1h' });

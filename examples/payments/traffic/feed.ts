@@ -1,0 +1,203 @@
+import {
+  type PublishRecord,
+  partitionOfKey,
+  type ReadRecord,
+  type Streams,
+} from '../../../src/streams/index.ts';
+import type { Source, SourcePayment } from './source.ts';
+
+/** Where the feed stands; one object, updated in place. */
+export interface FeedState {
+  /** Payments acknowledged by the log, those of earlier runs on this data folder included. */
+  acknowledged: number;
+  /** Of these, how many earlier runs had brought in. */
+  resumed: number;
+  /** Event time of the latest payment. */
+  eventMs: number;
+  finished: boolean;
+}
+
+export interface FeedOptions {
+  readonly streams: Streams;
+  readonly source: Source;
+  /** Payments a second, 'max', or 'recorded' for the source's own clock. */
+  readonly rate: number | 'max' | 'recorded';
+  readonly signal: AbortSignal;
+  readonly state: FeedState;
+  /** Sees every payment: the truth for the summary, and when it was sent. */
+  readonly onPayments: (payments: readonly SourcePayment[], sentMs: number | undefined) => void;
+  /** Resolves when more may be sent: the feed stays at most so far ahead of the scorers. */
+  readonly room: () => Promise<void>;
+}
+
+const LABEL_DELAY_MS = 7 * 86_400_000;
+/** Small enough that a paced feed is smooth, large enough that pacing costs nothing. */
+const TICK_MS = 5;
+
+/**
+ * Publishes payments to `payments` and `terminal-events`, in the order of the source, and a week of event time after a
+ * fraud the label that tells of it.
+ *
+ * F1 Every record carries its place in the source as a header. After a crash the feed reads the last place back from
+ *    each partition and leaves out what is already there, so each payment is in each stream once.
+ */
+export async function feed(options: FeedOptions): Promise<void> {
+  const { streams, signal, state } = options;
+  const doors = await Promise.all([door(streams, 'payments'), door(streams, 'terminal-events')]);
+  const [payments, terminalEvents] = doors as [Door, Door];
+  const labels = new Labels();
+  const pace = pacer(options.rate);
+
+  for await (const chunk of options.source) {
+    for (let from = 0; from < chunk.length && !signal.aborted; ) {
+      const resuming = chunk[from]!.row <= Math.max(payments.newest, terminalEvents.newest);
+      const count = resuming ? chunk.length - from : await pace(chunk, from, signal);
+      const slice = chunk.slice(from, from + count);
+      from += count;
+      if (slice.length === 0) continue;
+      if (!resuming) await options.room();
+      const fresh = await send(payments, terminalEvents, labels, slice, (sentMs) =>
+        options.onPayments(slice, resuming ? undefined : sentMs),
+      );
+      state.acknowledged += slice.length;
+      state.resumed += slice.length - fresh;
+      state.eventMs = slice.at(-1)!.atMs;
+    }
+    if (signal.aborted) break;
+  }
+  state.finished = true;
+}
+
+async function send(
+  payments: Door,
+  terminalEvents: Door,
+  labels: Labels,
+  slice: readonly SourcePayment[],
+  onSend: (sentMs: number) => void,
+): Promise<number> {
+  const toPayments: PublishRecord[] = [];
+  const toTerminals: PublishRecord[] = [];
+  for (const payment of slice) {
+    const { id, at, card, terminal, amount } = payment;
+    for (const label of labels.due(payment.atMs)) {
+      const value = { kind: 'label', terminal: label.terminal, at: label.at, id: label.id, fraud: true };
+      terminalEvents.add(toTerminals, label.terminal, value, payment.row, label.order);
+    }
+    labels.note(payment);
+    payments.add(toPayments, card, { id, at, card, terminal, amount }, payment.row, Number.MAX_SAFE_INTEGER);
+    const event = { kind: 'payment', id, at, card, terminal, amount };
+    terminalEvents.add(toTerminals, terminal, event, payment.row, Number.MAX_SAFE_INTEGER);
+  }
+  onSend(performance.now());
+  await Promise.all([payments.publish(toPayments), terminalEvents.publish(toTerminals)]);
+  return toPayments.length;
+}
+
+/** Frauds become known a week after they happened. */
+class Labels {
+  private readonly queue: { order: number; dueMs: number; id: number; at: string; terminal: string }[] = [];
+  private head = 0;
+
+  note(payment: SourcePayment): void {
+    if (!payment.fraud) return;
+    const { id, at, terminal } = payment;
+    this.queue.push({ order: this.queue.length, dueMs: payment.atMs + LABEL_DELAY_MS, id, at, terminal });
+  }
+
+  *due(nowMs: number): Iterable<{ order: number; id: number; at: string; terminal: string }> {
+    while (this.head < this.queue.length && this.queue[this.head]!.dueMs <= nowMs)
+      yield this.queue[this.head++]!;
+  }
+}
+
+/** A place in the source: the row, and within it the label before the payment. */
+interface Place {
+  readonly row: number;
+  readonly order: number;
+}
+
+interface Door {
+  /** The highest row that any partition holds already. */
+  readonly newest: number;
+  add(batch: PublishRecord[], key: string, value: object, row: number, order: number): void;
+  publish(batch: readonly PublishRecord[]): Promise<void>;
+}
+
+async function door(streams: Streams, name: string): Promise<Door> {
+  const { partitions } = streams.describe(name);
+  const last = await Promise.all(
+    Array.from({ length: partitions }, (_, partition) => lastPlace(streams, name, partition)),
+  );
+  const newest = Math.max(...last.map((place) => place.row));
+  const encoder = new TextEncoder();
+  return {
+    newest,
+    add(batch, key, value, row, order) {
+      if (row <= newest) {
+        const there = last[partitionOfKey(encoder.encode(key), partitions)]!;
+        if (row < there.row || (row === there.row && order <= there.order)) return;
+      }
+      const place = order === Number.MAX_SAFE_INTEGER ? String(row) : `${row} ${order}`;
+      batch.push({
+        value: { json: value as never },
+        headers: [{ key: 'row', value: encoder.encode(place) }],
+      });
+    },
+    async publish(batch) {
+      if (batch.length > 0) await streams.publish(name, batch);
+    },
+  };
+}
+
+/** Reads backwards until a record of the feed: others (a `curl` to the intake) may stand after it. */
+async function lastPlace(streams: Streams, topic: string, partition: number): Promise<Place> {
+  const { logStartOffset, highWatermark } = streams.log.bounds({ topic, partition });
+  for (let end = highWatermark; end > logStartOffset; end -= 1000) {
+    const from = Math.max(logStartOffset, end - 1000);
+    const { records } = await streams.read({ topic, partition }, from, {
+      limit: end - from,
+      maxBytes: 16 * 1024 * 1024,
+    });
+    const found = records
+      .toReversed()
+      .map(placeOf)
+      .find((place) => place !== undefined);
+    if (found) return found;
+  }
+  return { row: -1, order: -1 };
+}
+
+function placeOf(record: ReadRecord): Place | undefined {
+  const header = record.headers.find((each) => each.key === 'row')?.value;
+  if (!header) return undefined;
+  const [row, order] = new TextDecoder().decode(header).split(' ');
+  return { row: Number(row), order: order === undefined ? Number.MAX_SAFE_INTEGER : Number(order) };
+}
+
+/** Says how many of the next payments may go now, waiting until it is at least one. */
+function pacer(
+  rate: FeedOptions['rate'],
+): (chunk: readonly SourcePayment[], from: number, signal: AbortSignal) => Promise<number> {
+  if (rate === 'max') return async (chunk, from) => chunk.length - from;
+  const beginMs = performance.now();
+  let sent = 0;
+  let firstEventMs: number | undefined;
+  return async (chunk, from, signal) => {
+    firstEventMs ??= chunk[from]!.atMs;
+    for (;;) {
+      if (signal.aborted) return 0;
+      const elapsedMs = performance.now() - beginMs;
+      const count =
+        rate === 'recorded'
+          ? chunk.slice(from).findIndex((payment) => payment.atMs - firstEventMs! > elapsedMs)
+          : Math.floor((elapsedMs * rate) / 1000) - sent;
+      const allowed =
+        rate === 'recorded' && count < 0 ? chunk.length - from : Math.min(count, chunk.length - from);
+      if (allowed > 0) {
+        sent += allowed;
+        return allowed;
+      }
+      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+    }
+  };
+}

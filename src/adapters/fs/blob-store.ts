@@ -1,0 +1,227 @@
+import { createHash, type Hash } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import {
+  type BlobInfo,
+  type BlobStore,
+  blobNotFound,
+  checkBlobKey,
+  checkBlobRange,
+  MillraceError,
+} from '../../kernel/index.ts';
+
+/**
+ * Blobs as files. Layout of the folder:
+ *
+ *   blobs/<segment>/…/<segment>~     the segments of the key; `~` cannot be in a key, so a blob `a` and a blob `a/b`
+ *                                    are the file `a~` and the folder `a`
+ *   incoming/<number>                what is being written
+ *
+ * A file is the content followed by a trailer of 40 bytes, so that one rename publishes both together:
+ *
+ *   content | SHA-256 of the content (32 bytes) | 'MRBLOB1\n' (8 bytes)
+ */
+const MAGIC = Buffer.from('MRBLOB1\n');
+const TRAILER_BYTES = 32 + MAGIC.length;
+const CHUNK_BYTES = 256 * 1024;
+const SUFFIX = '~';
+
+/** What the operating system reports, as the errors that cross the wall. */
+function toBlobError(error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (error instanceof MillraceError || typeof (error as { errno?: unknown })?.errno !== 'number')
+    return error;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new MillraceError(
+      'DISK_FULL',
+      'The disk is full: the blob was not stored. Free some space and retry.',
+    );
+  }
+  return new MillraceError('DISK_FAILED', `The disk reported an error (${code}). Check the disk.`, {
+    cause: error,
+  });
+}
+
+const isAbsent = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+
+async function syncFolder(folder: string): Promise<void> {
+  await using handle = await open(folder, 'r');
+  await handle.sync();
+}
+
+/** Makes the folder and makes every new name on the way to it durable. */
+async function ensureFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let current = folder; current.length >= first.length; current = dirname(current)) {
+    await syncFolder(dirname(current));
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) done += (await handle.write(bytes, done)).bytesWritten;
+}
+
+async function writeContent(
+  handle: FileHandle,
+  source: Uint8Array | AsyncIterable<Uint8Array>,
+  hash: Hash,
+): Promise<number> {
+  let bytes = 0;
+  for await (const chunk of source instanceof Uint8Array ? [source] : source) {
+    hash.update(chunk);
+    await writeAll(handle, chunk);
+    bytes += chunk.length;
+  }
+  return bytes;
+}
+
+async function readExactly(handle: FileHandle, start: number, length: number): Promise<Buffer> {
+  const target = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await handle.read(target, done, length - done, start + done);
+    if (bytesRead === 0)
+      throw new MillraceError('DATA_DAMAGED', 'A blob ended early. Restore it from a backup.');
+    done += bytesRead;
+  }
+  return target;
+}
+
+async function readInfo(handle: FileHandle, key: string): Promise<BlobInfo> {
+  const { size, mtimeMs } = await handle.stat();
+  const bytes = size - TRAILER_BYTES;
+  const trailer = bytes >= 0 ? await readExactly(handle, bytes, TRAILER_BYTES) : Buffer.alloc(0);
+  if (!trailer.subarray(32).equals(MAGIC)) {
+    throw new MillraceError(
+      'DATA_DAMAGED',
+      `The blob '${key}' has no valid trailer. Restore it from a backup.`,
+    );
+  }
+  return { key, bytes, sha256: trailer.toString('hex', 0, 32), modifiedMs: Math.floor(mtimeMs) };
+}
+
+/** The keys below `folder` in order; `prefix` is the key of the folder, with a slash unless it is the root. */
+async function* walk(folder: string, prefix: string, wanted: string, after: string): AsyncGenerator<string> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if (isAbsent(error)) return [];
+    throw error;
+  });
+  // A folder sorts as its name and a slash, since that is how the keys below it begin.
+  const named = entries.map((entry) => ({
+    folder: entry.isDirectory(),
+    name: entry.name,
+    key: `${prefix}${entry.isDirectory() ? `${entry.name}/` : entry.name.slice(0, -SUFFIX.length)}`,
+  }));
+  named.sort((a, b) => (a.key < b.key ? -1 : 1));
+  for (const { folder: isFolder, name, key } of named) {
+    if (!isFolder && key.startsWith(wanted) && key > after) yield key;
+    const related = key.startsWith(wanted) || wanted.startsWith(key);
+    const behind = key < after && !after.startsWith(key);
+    if (isFolder && related && !behind) yield* walk(join(folder, name), key, wanted, after);
+  }
+}
+
+/** The blob store on a folder of the local file system, which belongs to this store alone. */
+export function fsBlobStore({ folder }: { readonly folder: string }): BlobStore {
+  const root = join(folder, 'blobs');
+  const incoming = join(folder, 'incoming');
+  let prepared: Promise<void> | undefined;
+  let count = 0;
+
+  const prepare = async (): Promise<void> => {
+    await rm(incoming, { recursive: true, force: true });
+    await ensureFolder(incoming);
+    await ensureFolder(root);
+  };
+  const pathOf = (key: string): string => {
+    checkBlobKey(key);
+    return join(root, ...dirname(key).split('/'), `${basename(key)}${SUFFIX}`);
+  };
+  const openBlob = async (key: string): Promise<FileHandle> => {
+    try {
+      return await open(pathOf(key), 'r');
+    } catch (error) {
+      throw isAbsent(error) ? blobNotFound(key) : toBlobError(error);
+    }
+  };
+
+  const write = async (
+    path: string,
+    source: Uint8Array | AsyncIterable<Uint8Array>,
+  ): Promise<{ bytes: number; sha256: string; modifiedMs: number }> => {
+    await using handle = await open(path, 'wx');
+    const hash = createHash('sha256');
+    const bytes = await writeContent(handle, source, hash);
+    const digest = hash.digest();
+    await writeAll(handle, Buffer.concat([digest, MAGIC]));
+    await handle.sync();
+    return { bytes, sha256: digest.toString('hex'), modifiedMs: Math.floor((await handle.stat()).mtimeMs) };
+  };
+
+  const publish = async (temporary: string, target: string): Promise<void> => {
+    await ensureFolder(dirname(target));
+    await rename(temporary, target);
+    await syncFolder(dirname(target));
+  };
+
+  const info = async (key: string): Promise<BlobInfo | undefined> => {
+    try {
+      await using handle = await openBlob(key);
+      return await readInfo(handle, key);
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === 'BLOB_NOT_FOUND') return undefined;
+      throw toBlobError(error);
+    }
+  };
+
+  return {
+    name: 'blobs',
+    start: () => (prepared ??= prepare()),
+    info,
+    async put(key, source) {
+      const target = pathOf(key);
+      await (prepared ??= prepare());
+      const temporary = join(incoming, String(count++));
+      try {
+        const written = await write(temporary, source);
+        await publish(temporary, target);
+        return { key, ...written };
+      } catch (error) {
+        await rm(temporary, { force: true });
+        throw toBlobError(error);
+      }
+    },
+    async get(key, range) {
+      await using handle = await openBlob(key);
+      const { start, end } = checkBlobRange(range, (await readInfo(handle, key)).bytes);
+      return await readExactly(handle, start, end - start);
+    },
+    async *stream(key) {
+      await using handle = await openBlob(key);
+      const { bytes } = await readInfo(handle, key);
+      for (let start = 0; start < bytes; start += CHUNK_BYTES) {
+        yield await readExactly(handle, start, Math.min(CHUNK_BYTES, bytes - start));
+      }
+    },
+    async list(prefix, { after = '', limit = 1000 } = {}) {
+      const found: BlobInfo[] = [];
+      for await (const key of walk(root, '', prefix, after)) {
+        const blob = await info(key);
+        if (blob) found.push(blob);
+        if (found.length >= limit) break;
+      }
+      return found;
+    },
+    async delete(key) {
+      const path = pathOf(key);
+      try {
+        await rm(path);
+        await syncFolder(dirname(path));
+      } catch (error) {
+        if (!isAbsent(error)) throw toBlobError(error);
+      }
+    },
+  };
+}

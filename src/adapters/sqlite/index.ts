@@ -1,0 +1,1 @@
+export { sqliteStateStore } from './state-store.ts';

@@ -1,0 +1,64 @@
+import { isUtf8 } from 'node:buffer';
+import type { ReadRecord, RecordHeader } from '../../streams/index.ts';
+
+/**
+ * A record as clients see it: `{"partition","offset","time","key","headers","value"}`. The value is spliced in as the
+ * JSON it was published as, so that long numbers stay what they were. Bytes that are not JSON come as `valueBase64`
+ * beside `"value": null`, keys that are not UTF-8 as `keyBase64`, header values that are not UTF-8 as `{"base64": …}`.
+ */
+export function recordToJson(record: ReadRecord): string {
+  const head = `{"partition":${record.partition},"offset":${record.offset},"time":"${timeOf(record.timeMs)}"`;
+  return `${head}${keyPart(record.key)},"headers":${headersToJson(record.headers)}${valuePart(record.value)}}`;
+}
+
+function timeOf(timeMs: number): string {
+  // Producers may stamp anything; dates end at ±8.64e15 ms.
+  return Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : String(timeMs);
+}
+
+function keyPart(key: Uint8Array | null): string {
+  if (key === null) return ',"key":null';
+  return isUtf8(key) ? `,"key":${JSON.stringify(textOf(key))}` : `,"key":null,"keyBase64":"${base64Of(key)}"`;
+}
+
+function valuePart(value: Uint8Array | null): string {
+  if (value === null) return ',"value":null';
+  const json = isUtf8(value) ? asJson(textOf(value)) : undefined;
+  return json === undefined ? `,"value":null,"valueBase64":"${base64Of(value)}"` : `,"value":${json}`;
+}
+
+/** The text itself when it is JSON on one line, written anew when it has line breaks (they would end a line of an event stream). */
+function asJson(text: string): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return /[\r\n]/.test(text) ? JSON.stringify(parsed) : text;
+  } catch {
+    return undefined;
+  }
+}
+
+function headersToJson(headers: readonly RecordHeader[]): string {
+  if (headers.length === 0) return '{}';
+  const byName = new Map<string, unknown[]>();
+  for (const header of headers) {
+    const values = byName.get(header.key) ?? [];
+    values.push(headerValue(header.value));
+    byName.set(header.key, values);
+  }
+  // A name that came more than once has an array.
+  const entries = [...byName].map(([name, values]) => [name, values.length === 1 ? values[0] : values]);
+  return JSON.stringify(Object.fromEntries(entries));
+}
+
+function headerValue(value: Uint8Array | null): unknown {
+  if (value === null) return null;
+  return isUtf8(value) ? textOf(value) : { base64: base64Of(value) };
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+}
+
+function base64Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}

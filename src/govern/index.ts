@@ -1,0 +1,3 @@
+export { checkDoor, type DoorPlan, isLoopbackHost } from './doors.ts';
+export { createSecrets, type SecretStore } from './secrets.ts';
+export { createTokens, SCOPES, type TokenInfo, type Tokens } from './tokens.ts';

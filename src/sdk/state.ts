@@ -1,0 +1,19 @@
+import type { StateResource } from './resources.ts';
+import type { Duration, StandardSchema, ValueOf } from './schema.ts';
+
+/** Keyed state as a handle: what `ctx.state(handle, record)` takes. */
+export interface State<out Value = unknown> extends StateResource {
+  /** For the type checker only; never there at run time. */
+  readonly '~value'?: Value;
+}
+
+/**
+ * Declares keyed state. Each stream function that uses it has its own; its key is the record's key. It is written in
+ * the same commit as the function's progress and emits. `ttl`: entries vanish this long after they were last written.
+ */
+export function state<Schema extends StandardSchema | undefined = undefined>(
+  name: string,
+  options: { readonly schema?: Schema; readonly ttl?: Duration } = {},
+): State<ValueOf<Schema>> {
+  return { millrace: 1, kind: 'state', name, options: { ...options } };
+}

@@ -1,0 +1,67 @@
+/**
+ * Makes `dist/`: the package as it is published. JavaScript and types from `src/`, files that are not code beside them,
+ * and a package.json of its own, so that this repository's package.json can point at sources.
+ *   npm run build && npm pack ./dist
+ */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const root = new URL('..', import.meta.url).pathname;
+const dist = join(root, 'dist');
+
+rmSync(dist, { recursive: true, force: true });
+compile();
+pointUrlsAtJavaScript();
+copyAssets();
+writePackage();
+
+function compile(): void {
+  const compiler = join(root, 'node_modules/.bin/tsc');
+  const run = spawnSync(compiler, ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  if (run.status !== 0) process.exit(run.status ?? 1);
+}
+
+/** The compiler rewrites imports, not `new URL('./worker.ts', import.meta.url)`, which is how threads find their module. */
+function pointUrlsAtJavaScript(): void {
+  for (const file of globSync('**/*.js', { cwd: dist })) {
+    const path = join(dist, file);
+    const code = readFileSync(path, 'utf8');
+    const mended = code.replaceAll(
+      /(['"`])(\.{1,2}\/[^'"`\s]+)\.ts\1(?=,\s*import\.meta\.url)/g,
+      '$1$2.js$1',
+    );
+    if (mended !== code) writeFileSync(path, mended);
+  }
+}
+
+function copyAssets(): void {
+  for (const file of globSync('**/*.{html,css,svg,json,wasm,txt}', { cwd: join(root, 'src') })) {
+    mkdirSync(dirname(join(dist, file)), { recursive: true });
+    cpSync(join(root, 'src', file), join(dist, file));
+  }
+  for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md']) cpSync(join(root, file), join(dist, file));
+  mkdirSync(join(dist, 'bin'), { recursive: true });
+  cpSync(join(root, 'bin/millrace.js'), join(dist, 'bin/millrace.js'));
+  chmodSync(join(dist, 'bin/millrace.js'), 0o755);
+}
+
+function writePackage(): void {
+  const source = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>;
+  const published = {
+    name: 'millrace',
+    version: source['version'],
+    description: source['description'],
+    license: source['license'],
+    type: 'module',
+    engines: { node: '>=24' },
+    bin: { millrace: 'bin/millrace.js' },
+    exports: {
+      '.': { types: './sdk/index.d.ts', default: './sdk/index.js' },
+      './testing': { types: './testing/index.d.ts', default: './testing/index.js' },
+      './package.json': './package.json',
+    },
+    dependencies: source['dependencies'],
+  };
+  writeFileSync(join(dist, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
+}
