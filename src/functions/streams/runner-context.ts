@@ -29,6 +29,8 @@ export interface RunnerContext {
   readonly over: AbortSignal;
   /** Resolves after `delayMs`, or at once when the session is over. */
   wait(delayMs: number): Promise<void>;
+  /** The same for an event that nobody takes: until then it counts as at rest. */
+  park(delayMs: number): Promise<void>;
   /** Says that there may be something to do. */
   wake(): void;
   /** What an event took, for those who decide how many to send. */

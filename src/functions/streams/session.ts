@@ -116,6 +116,7 @@ function createSession(
   const waits = new Set<() => void>();
   const outstanding = new Set<Promise<void>>();
   let inFlight = 0;
+  let parked = 0;
   let draining = false;
   let turn = 0;
   let batchTimer: { cancel(): void } | undefined;
@@ -183,6 +184,12 @@ function createSession(
     storeOf,
     over: over.signal,
     wait,
+    async park(delayMs) {
+      parked++;
+      pump();
+      await wait(delayMs);
+      parked--;
+    },
     wake: () => pump(),
     observe(durationMs, records) {
       concurrency.observe(durationMs, records, backlog());
@@ -320,7 +327,7 @@ function createSession(
     },
     abandon: () => end({ kind: 'drained' }),
     get resting() {
-      if (inFlight > 0 || fetching.size > 0 || !committer.settled) return false;
+      if (inFlight > parked || fetching.size > 0 || !committer.settled) return false;
       if (shared.paused()) return true;
       const nowMs = clock.monotonic();
       return !queues.some((queue) => wantsMore(queue) || dueMs(queue, nowMs) <= nowMs);

@@ -214,7 +214,7 @@ async function dispatch(
       context.observe(clock.monotonic() - begin, sizeOf(sub));
       return outcome;
     } catch (error) {
-      await context.wait(refusedFor(context, error, refusals));
+      await context.park(refusedFor(context, error, refusals));
     }
   }
   return undefined;
