@@ -119,11 +119,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         state: () => lifecycle.state,
         metrics: () => metrics.render(),
         verify: async () => reportOf(await log.verify()),
-        status: () => ({
-          ...statusOf(streams),
-          addresses: { ...addresses() },
-          data: overrides.memory ? 'memory' : folder,
-        }),
+        status: () => ({ ...statusOf(streams), addresses: { ...addresses() }, data: substrate.place }),
       }),
       ...(overrides.routes ?? []),
     ],
@@ -209,6 +205,8 @@ export function packageVersion(): string {
 }
 
 interface Substrate {
+  /** The folder, or 'memory'. */
+  readonly place: string;
   readonly log: LogStore;
   readonly store: StateStore;
   readonly blobs: BlobStore;
@@ -219,14 +217,14 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
   const log = memoryLogStore({ clock, random });
   const store = memoryStateStore({ clock });
   const blobs = memoryBlobStore({ clock });
-  return { log, store, blobs, services: [store, blobs, log] };
+  return { place: 'memory', log, store, blobs, services: [store, blobs, log] };
 }
 
 function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
   const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
-  return { log, store, blobs, services: [dataFolder(path, clock), store, blobs, log] };
+  return { place: path, log, store, blobs, services: [dataFolder(path, clock), store, blobs, log] };
 }
 
 /** Holds the lock for as long as anything uses the folder. */

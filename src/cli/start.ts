@@ -1,5 +1,6 @@
 import type { Platform } from '../main.ts';
-import type { Command, CommandCall, CommandOption, ExitCode } from './command.ts';
+import type { Command, CommandCall, CommandOption } from './command.ts';
+import type { ExitCode } from './exit.ts';
 
 /** The flags of the configuration, told here too so that help needs nothing but this file; a test compares them. */
 const CONFIGURATION: { readonly [flag: string]: CommandOption } = {
