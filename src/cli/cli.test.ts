@@ -44,7 +44,7 @@ describe('the command line', () => {
       [['tail', 'a', '--limit', 'x'], /--limit x is not a number/],
       [['emit', 'a', 'b'], /'b' is not -/],
       [['tail', 'a', '--from'], /--from/],
-      [['token', 'mk'], /token cannot mk\. Did you mean rm\?/],
+      [['token', 'creat'], /token cannot creat\. Did you mean create\?/],
       [['--jsn'], /no option --jsn/],
     ];
     const outcomes = await Promise.all(cases.map(([words]) => millrace([...words])));
@@ -60,7 +60,7 @@ describe('the command line', () => {
     const outcomes = await Promise.all(lines.map((words) => millrace([...words, ...NOWHERE])));
     for (const { exitCode, stdout, stderr } of outcomes) {
       assert.deepEqual([exitCode, stdout], [4, '']);
-      assert.match(stderr, /No platform answers at http:\/\/127\.0\.0\.1:9 .*millrace start/);
+      assert.match(stderr, /No platform answers at http:\/\/127\.0\.0\.1:9.*millrace start/);
     }
     const json = await millrace(['ls', '--json', ...NOWHERE]);
     assert.match((JSON.parse(json.stderr) as { detail: string }).detail, /No platform answers/);
