@@ -12,6 +12,13 @@ export {
 } from './coordination/index.ts';
 export type { Disk, DiskFile } from './disk.port.ts';
 export {
+  createEmbeddedLog,
+  DEFAULT_LOG_TUNING,
+  type EmbeddedLog,
+  type EmbeddedLogOptions,
+  type LogTuning,
+} from './log/index.ts';
+export {
   type AppendInput,
   type AppendResult,
   type Assignment,
@@ -56,6 +63,7 @@ export {
   type DecodedRecord,
   decodeBatch,
   decodeBatches,
+  decompressRecords,
   encodeBatch,
   encodeMarker,
   murmur2,
