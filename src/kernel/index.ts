@@ -1,3 +1,14 @@
+export {
+  ARTIFACT_TYPE,
+  type Artifact,
+  canonicalJson,
+  MOST_ARTIFACT_BYTES,
+  manifestVersion,
+  packArtifact,
+  sha256,
+  sliceFiles,
+  unpackArtifact,
+} from './artifact.ts';
 export { type Clock, type ManualClock, manualClock, systemClock, type Timer } from './clock.ts';
 export { type ConfigRow, configRows, type FlagOption, flagOptions, renderConfigHelp } from './config/help.ts';
 export { loadConfigFile } from './config/load-file.ts';

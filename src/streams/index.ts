@@ -15,6 +15,13 @@ export type { Disk, DiskFile } from './disk.port.ts';
 export { createFacts, FACT_STREAMS } from './facts.ts';
 export { requireJson } from './json/check.ts';
 export {
+  createEmbeddedLog,
+  DEFAULT_LOG_TUNING,
+  type EmbeddedLog,
+  type EmbeddedLogOptions,
+  type LogTuning,
+} from './log/index.ts';
+export {
   type AppendInput,
   type AppendResult,
   type Assignment,

@@ -31,6 +31,8 @@ export interface Streams extends Service {
   /** Its app no longer exports it: the records stay, and another app may take the name. Nothing happens unless `owner` owns it. */
   detach(name: string, owner: string): Promise<void>;
   delete(name: string): Promise<void>;
+  /** Marks a stream that `owner` no longer exports; its records stay, and another app may take it over. */
+  detach(name: string, owner: string): Promise<void>;
   /** Throws STREAM_NOT_FOUND; the message names the nearest stream. */
   describe(name: string): StreamDescription;
   find(name: string): StreamDescription | undefined;

@@ -9,7 +9,7 @@ import type { Disk } from '../disk.port.ts';
 import type { TopicInfo } from '../port.ts';
 import { crc32c } from '../record-batch/index.ts';
 import type { LostRange, Partition } from './partition.ts';
-import { type SegmentLine, segmentFromLine, segmentLine } from './segment.ts';
+import { type Segment, type SegmentLine, segmentFromLine, segmentLine } from './segment.ts';
 import type { Topics } from './topics.ts';
 
 /**
@@ -85,6 +85,7 @@ export async function writeCheckpoint(
   const head: HeadLine = { format: 1, nextTopic: topics.nextNumber, ...state };
   const chunks: Buffer[] = [Buffer.from(`${JSON.stringify(head)}\n`)];
   let lines = '';
+  const closed: Segment[] = [];
   for (const topic of [...topics.all()]) {
     lines += `${JSON.stringify({ topic: topic.number, info: topic.info } satisfies TopicLine)}\n`;
     for (const partition of topic.partitions) {
@@ -92,6 +93,7 @@ export async function writeCheckpoint(
       // Only idle partitions keep their line: a busy one's is out of date at once.
       partition.line = partition.flushedEnd === partition.nextOffset ? line : undefined;
       lines += `${line}\n`;
+      for (const one of partition.segments) if (!one.settled && isWhole(one)) closed.push(one);
       if (lines.length < 65_536) continue;
       chunks.push(Buffer.from(lines));
       lines = '';
@@ -102,7 +104,12 @@ export async function writeCheckpoint(
   const body = Buffer.concat(chunks);
   const content = Buffer.concat([body, Buffer.from(`{"crc":${crc32c(body)}}\n`)]);
   for (const path of CHECKPOINT_PATHS) await disk.replace(path, content);
+  for (const segment of closed) segment.settled = true;
   return content.length;
+}
+
+function isWhole(segment: Segment): boolean {
+  return segment.closed && segment.bytes > 0 && segment.syncedBytes === segment.bytes;
 }
 
 /** The newest good copy into `topics`; undefined when there never was a checkpoint. Throws DATA_DAMAGED when all are bad. */

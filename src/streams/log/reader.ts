@@ -102,9 +102,8 @@ export function createReader(files: SegmentFiles): Reader {
   ): Promise<Uint8Array> {
     const most = Math.min(Math.max(maxBytes, 1), FETCH_BYTES);
     if (offset >= partition.tailStart) return fromTail(partition, offset, end, most);
-    for (let at = partition.segments.findIndex((one) => one.endOffset > offset); at >= 0; at++) {
-      const segment = partition.segments[at];
-      if (!segment || segment.baseOffset >= end) break;
+    for (const segment of partition.segments.filter((one) => one.endOffset > offset)) {
+      if (segment.baseOffset >= end) break;
       // Compaction may have emptied the rest of a segment: then the next has what follows.
       const found = await fromSegment(partition, segment, offset, end, most).catch((error) =>
         readAgainIfGone(partition, segment, error),

@@ -63,7 +63,7 @@ export function segmentFromLine(line: SegmentLine): Segment {
     firstAppendMs,
     syncedBytes: bytes,
     syncedEndOffset: endOffset,
-    settled: true,
+    settled: closed === 1,
     closed: closed === 1,
   };
 }

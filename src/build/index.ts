@@ -1,0 +1,7 @@
+export {
+  type Builder,
+  type BuilderOptions,
+  type BuildOptions,
+  type BuiltApp,
+  createBuilder,
+} from './build.ts';
