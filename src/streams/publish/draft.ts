@@ -112,7 +112,7 @@ export class Draft {
     if (!schema) return NO_PROBLEMS;
     const size = valueEnd - valueStart;
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + valueStart, size).toString();
-    return schema.problems(JSON.parse(text) as Json, size);
+    return schema().problems(JSON.parse(text) as Json, size);
   }
 
   #keyOf(record: DraftRecord): Uint8Array | null | InputProblem {
