@@ -167,9 +167,7 @@ interface Run {
 async function startsAt(open: OpenSegment, position: number, offset: number): Promise<boolean> {
   const prefix = new Uint8Array(17);
   const filled = await open.file.read(prefix, position);
-  // A damaged batch must not condemn the index: where it makes no sense at all, reading will name it.
-  if (filled < 17) return false;
-  return readInt64(prefix, 0) === offset || prefix[16] !== 2;
+  return filled === 17 && readInt64(prefix, 0) === offset && prefix[16] === 2;
 }
 
 /** Whole good batches from the one that holds `offset`, in one read where the start is near. */
