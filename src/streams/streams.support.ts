@@ -1,5 +1,6 @@
-import { memoryLogStore, memoryStateStore } from '../adapters/memory/index.ts';
-import { type ManualClock, manualClock, type StateStore, seededRandom } from '../kernel/index.ts';
+import { memoryLogStore, memoryStateStore, simulatedDisk } from '../adapters/memory/index.ts';
+import { type Clock, type ManualClock, manualClock, type StateStore, seededRandom } from '../kernel/index.ts';
+import { createEmbeddedLog } from './log/index.ts';
 import type { LogStore } from './port.ts';
 import type { PublishRecord, ReadRecord, Streams } from './service.ts';
 import { createStreams } from './streams.ts';
@@ -13,10 +14,18 @@ export interface TestStreams {
   restart(): Promise<Streams>;
 }
 
-/** The service over the log and the state store in memory. */
-export async function startStreams(): Promise<TestStreams> {
+/** The logs that the service is tested over: it must not tell them apart. */
+export const LOGS = {
+  'the log in memory': (clock: Clock): LogStore => memoryLogStore({ clock, random: seededRandom(1) }),
+  'the embedded log': (clock: Clock): LogStore =>
+    createEmbeddedLog({ disk: simulatedDisk(), clock, random: seededRandom(1) }),
+} as const;
+
+export async function startStreams(
+  createLog: (clock: Clock) => LogStore = LOGS['the log in memory'],
+): Promise<TestStreams> {
   const clock = manualClock();
-  const log = memoryLogStore({ clock, random: seededRandom(1) });
+  const log = createLog(clock);
   const state = memoryStateStore({ clock });
   await log.start?.();
   await state.start?.();
