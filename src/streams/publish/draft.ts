@@ -44,9 +44,10 @@ export class Draft {
     this.batcher = new Batcher(records);
   }
 
-  add(index: number, record: DraftRecord): void {
+  /** `checked`: what is wrong with its value, where that is known already. */
+  add(index: number, record: DraftRecord, checked?: readonly InputProblem[]): void {
     const sizeBytes = this.#checkSize(index, record);
-    const schemaProblems = this.#schemaProblems(record);
+    const schemaProblems = checked ?? this.#schemaProblems(record);
     const key = this.#keyOf(record);
     if (schemaProblems.length === 0 && !isProblem(key)) {
       this.#place(index, record, key, sizeBytes);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type InputProblem, isMillraceError, type JsonSchema } from '../../kernel/index.ts';
+import { createWorkers, type InputProblem, isMillraceError, type JsonSchema } from '../../kernel/index.ts';
 import { partitionOfKey } from '../record-batch/index.ts';
 import { json, LOGS, recordsOf, startStreams as startOver, textOf, valuesOf } from '../streams.support.ts';
+import { createStreams } from '../streams.ts';
 
 const PAYMENT: JsonSchema = {
   type: 'object',
@@ -322,3 +323,23 @@ for (const [name, createLog] of Object.entries(LOGS)) {
     });
   });
 }
+
+describe('a large value', () => {
+  it('is checked by a platform worker, with the same outcome', async (t) => {
+    const { log, state, clock } = await startOver();
+    const workers = createWorkers({ size: 1, queue: 10, idleMs: 1000, clock });
+    t.after(() => workers.stop?.(AbortSignal.timeout(1000)));
+    const streams = createStreams({ log, state, clock, workers });
+    await streams.define({ name: 'a', schema: PAYMENT });
+    await streams.publishLines('a', lines({ card: 'small' }));
+    assert.equal(workers.threads, 0);
+    const card = 'x'.repeat(300_000);
+    await streams.publishLines('a', lines({ card: 'small' }, { card }));
+    assert.equal(workers.threads, 1);
+    await assert.rejects(
+      streams.publish('a', [json({ card: 'small' }), json({ card, amount: -1 })]),
+      refusedWith('RECORD_INVALID', '/1/amount must be at least 0'),
+    );
+    assert.equal(streams.describe('a').bounds[0]!.highWatermark, 3);
+  });
+});
