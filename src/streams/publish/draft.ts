@@ -44,9 +44,10 @@ export class Draft {
     this.batcher = new Batcher(records);
   }
 
-  add(index: number, record: DraftRecord): void {
+  /** `checked`: what is wrong with its value, where that is known already. */
+  add(index: number, record: DraftRecord, checked?: readonly InputProblem[]): void {
     const sizeBytes = this.#checkSize(index, record);
-    const schemaProblems = this.#schemaProblems(record);
+    const schemaProblems = checked ?? this.#schemaProblems(record);
     const key = this.#keyOf(record);
     if (schemaProblems.length === 0 && !isProblem(key)) {
       this.#place(index, record, key, sizeBytes);
@@ -112,7 +113,7 @@ export class Draft {
     if (!schema) return NO_PROBLEMS;
     const size = valueEnd - valueStart;
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + valueStart, size).toString();
-    return schema.problems(JSON.parse(text) as Json, size);
+    return schema().problems(JSON.parse(text) as Json, size);
   }
 
   #keyOf(record: DraftRecord): Uint8Array | null | InputProblem {
