@@ -75,3 +75,5 @@ export { siblingModule } from './sibling.ts';
 export { onSignal, type SignalName, type Signals, signal, signalled } from './signals.ts';
 export { chooseWeighted, type WeightedChoice } from './traffic.ts';
 export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from './units.ts';
+export type { TaskContext } from './workers/worker-main.ts';
+export { createWorkers, type RunOptions, type TaskName, type Workers } from './workers/workers.ts';

@@ -1,22 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import {
-  type Clock,
-  type Guard,
-  MillraceError,
-  type Principal,
-  type Service,
-  signal,
-  signalled,
-} from '../../kernel/index.ts';
-import type { ColdListener } from './cold.ts';
-import { answerError, Exchange } from './exchange.ts';
-import { createHotTable, type HotMatch } from './hot-table.ts';
-import { checkLoopbackRequest, isLoopbackAddress, isLoopbackHost } from './loopback.ts';
+import { type Clock, type Guard, LIMITS, MillraceError, type Service, signal } from '../../kernel/index.ts';
 import { refuseMalformed } from './malformed.ts';
-import { openApiRoute } from './openapi.ts';
-import type { RouteBase, RouteGroup, Served } from './route.ts';
+import type { RouteGroup } from './route.ts';
+import { createServe } from './serve.ts';
 import { loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
 
 export interface ApiDoorOptions {
@@ -36,6 +24,8 @@ export interface ApiDoorOptions {
 }
 
 export interface DoorLimits {
+  /** Largest body of a request. */
+  readonly bodyBytes: number;
   readonly connections: number;
   readonly headerBytes: number;
   /** How long the headers of a request may take to arrive. */
@@ -46,6 +36,7 @@ export interface DoorLimits {
 }
 
 export const DEFAULT_DOOR_LIMITS: DoorLimits = {
+  bodyBytes: LIMITS.bodyBytes,
   connections: 10_000,
   headerBytes: 16 * 1024,
   headersTimeoutMs: 10_000,
@@ -63,78 +54,28 @@ export interface ApiDoor extends Service {
 
 /** The API port. Hot routes are answered straight from node:http; the rest is loaded with the first request for it. */
 export function createApiDoor(options: ApiDoorOptions): ApiDoor {
+  const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const closing = new AbortController();
-  const groups = [...options.groups, openApiRoute(options.groups, options.version)];
-  const hotTable = createHotTable(groups.flatMap((group) => group.hot ?? []));
-  const onLoopback = isLoopbackHost(options.host);
-  let cold: Promise<ColdListener> | undefined;
+  const serve = createServe(options, { closing: closing.signal, bodyBytes: limits.bodyBytes });
   let server: Server | undefined;
   let stopWatching: (() => void) | undefined;
   let url = '';
 
-  const identify = (request: IncomingMessage): Promise<Principal> =>
-    options.guard.identify({
-      ...bearerOf(request),
-      // Behind a proxy on the same machine every peer is on loopback; only a door that is itself closed to the outside may trust that.
-      loopback: onLoopback && isLoopbackAddress(request.socket.remoteAddress),
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    response.once('close', () => {
+      // The connection is idle from here on; nothing else would end it before its time.
+      if (closing.signal.aborted) setImmediate(() => server?.closeIdleConnections());
     });
-
-  const authorize = async (
-    request: IncomingMessage,
-    route: RouteBase,
-    params: readonly string[],
-  ): Promise<Principal> => {
-    if (route.action === 'open') return ANYONE;
-    const principal = await identify(request);
-    options.guard.permit(principal, route.action, route.resource?.(params) ?? 'platform/*');
-    return principal;
-  };
-
-  const loadCold = async (): Promise<ColdListener> => {
-    const { createColdListener } = await import('./cold.ts');
-    return createColdListener({ groups, authorize, hotMethods: hotTable.methods, closing: closing.signal });
-  };
-
-  const serveHot = async (
-    match: HotMatch,
-    request: IncomingMessage,
-    response: ServerResponse,
-    search: string,
-  ): Promise<void> => {
-    const principal = await authorize(request, match.route, match.params);
-    const exchange = new Exchange(request, response, match.params, search, principal, closing.signal);
-    await match.route.handle(exchange);
-  };
-
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const served = startServed(request, response, options.clock);
-    try {
-      if (onLoopback) checkLoopbackRequest(request);
-      const target = request.url ?? '/';
-      const mark = target.indexOf('?');
-      const path = mark < 0 ? target : target.slice(0, mark);
-      const match = hotTable.find(request.method ?? 'GET', path);
-      if (closing.signal.aborted && match?.route.action !== 'open') throw stopping();
-      if (match) {
-        served.route = match.route.path;
-        await serveHot(match, request, response, mark < 0 ? '' : target.slice(mark + 1));
-      } else {
-        const listener = await (cold ??= loadCold());
-        await listener(request, response, served);
-      }
-    } catch (error) {
-      answerError(request, response, error);
-    }
+    void serve(request, response);
   };
 
   const listen = async (): Promise<void> => {
-    const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
     server = await createBoundedServer(options.tls, limits);
-    server.on('request', serve);
+    server.on('request', onRequest);
     server.on('checkContinue', (request, response) => {
       // A body that will be refused anyway is not asked for.
-      if (!declaresTooMuch(request)) response.writeContinue();
-      void serve(request, response);
+      if (!declaresTooMuch(request, limits.bodyBytes)) response.writeContinue();
+      onRequest(request, response);
     });
     server.on('clientError', refuseMalformed);
     await bind(server, options);
@@ -159,45 +100,8 @@ export function createApiDoor(options: ApiDoorOptions): ApiDoor {
   };
 }
 
-const ANYONE: Principal = { id: 'anyone', kind: 'local' };
-
-function startServed(request: IncomingMessage, response: ServerResponse, clock: Clock): Served {
-  const served: Served = { route: 'none' };
-  if (!signalled('http.served')) return served;
-  const startMs = clock.monotonic();
-  const socket = request.socket;
-  const bytesBefore = socket.bytesWritten;
-  response.once('close', () => {
-    signal('http.served', {
-      door: 'api',
-      route: served.route,
-      method: request.method ?? '',
-      status: response.statusCode,
-      durationMs: clock.monotonic() - startMs,
-      bytes: socket.bytesWritten - bytesBefore,
-    });
-  });
-  return served;
-}
-
-function bearerOf(request: IncomingMessage): { bearer?: string } {
-  const header = request.headers.authorization;
-  if (header === undefined) return {};
-  const match = /^Bearer +(\S+)$/i.exec(header);
-  if (match) return { bearer: match[1]! };
-  throw new MillraceError('UNAUTHENTICATED', 'Only `Authorization: Bearer <token>` is understood here.');
-}
-
-function stopping(): MillraceError {
-  return new MillraceError('UNAVAILABLE', 'The platform is stopping. Try again when it is back.', {
-    retryAfterMs: 1000,
-  });
-}
-
-const LARGEST_EXPECTED_BYTES = 1024 ** 3;
-
-function declaresTooMuch(request: IncomingMessage): boolean {
-  return Number(request.headers['content-length'] ?? 0) > LARGEST_EXPECTED_BYTES;
+function declaresTooMuch(request: IncomingMessage, bodyBytes: number): boolean {
+  return Number(request.headers['content-length'] ?? 0) > bodyBytes;
 }
 
 async function createBoundedServer(tls: TlsFiles | undefined, limits: DoorLimits): Promise<Server> {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { MillraceError, type Principal, signal, toProblem } from '../../kernel/index.ts';
 import { readBody } from './body.ts';
+import type { Setting } from './setting.ts';
 
 /** One request on a hot route and its answer, without a framework. */
 export class Exchange {
@@ -11,8 +12,7 @@ export class Exchange {
   /** What follows the `?`, undecoded; empty when there is none. */
   readonly search: string;
   readonly principal: Principal;
-  /** Fires when the platform stops: long answers end. */
-  readonly closing: AbortSignal;
+  readonly setting: Setting;
 
   constructor(
     request: IncomingMessage,
@@ -20,14 +20,14 @@ export class Exchange {
     params: readonly string[],
     search: string,
     principal: Principal,
-    closing: AbortSignal,
+    setting: Setting,
   ) {
     this.request = request;
     this.response = response;
     this.params = params;
     this.search = search;
     this.principal = principal;
-    this.closing = closing;
+    this.setting = setting;
   }
 
   header(name: string): string | undefined {
@@ -36,7 +36,7 @@ export class Exchange {
   }
 
   /** The whole body, bounded. */
-  body(limitBytes?: number): Promise<Buffer> {
+  body(limitBytes: number = this.setting.bodyBytes): Promise<Buffer> {
     return readBody(this.request, limitBytes);
   }
 

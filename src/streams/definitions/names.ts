@@ -11,7 +11,8 @@ function refuse(name: string, why: string): never {
 export function checkName(name: string, internal: boolean): void {
   if (name === '' || name === '.' || name === '..') refuse(name, 'a name must be more than dots');
   if (name.length > LIMITS.nameLength) refuse(name, `a name has at most ${LIMITS.nameLength} characters`);
-  if (!/^[A-Za-z0-9._-]+$/.test(name)) refuse(name, 'a name is made of letters, digits, dots, underscores and dashes');
+  if (!/^[A-Za-z0-9._-]+$/.test(name))
+    refuse(name, 'a name is made of letters, digits, dots, underscores and dashes');
   if (name.startsWith(INTERNAL_PREFIX) && !internal) {
     refuse(name, `names that begin with '${INTERNAL_PREFIX}' are the platform's own`);
   }

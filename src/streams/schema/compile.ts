@@ -31,6 +31,7 @@ const OPTIONS: Options = {
   strictTypes: false,
   strictTuples: false,
   strictRequired: false,
+  allowMatchingProperties: true,
   validateSchema: false,
   meta: false,
   addUsedSchema: false,
@@ -121,4 +122,9 @@ export function createSchemaCompiler(): SchemaCompiler {
       };
     },
   };
+}
+
+/** Whether `value` fits a part of a schema that was compiled before. */
+export function fitsSchema(schema: JsonSchema, value: Json): boolean {
+  return build(schema, inspectSchema(schema), false)(value) === true;
 }
