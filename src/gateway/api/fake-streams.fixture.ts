@@ -69,6 +69,7 @@ export function fakeStreams(): Streams {
       return describe(definition.name);
     },
     planDefine: async () => [],
+    detach: async () => undefined,
     delete: async (name) => {
       of(name);
       all.delete(name);
