@@ -1,3 +1,12 @@
+export { type FunctionsConfig, functionsSection } from './dispatch/config.ts';
+export {
+  createFunctions,
+  type FunctionDescription,
+  type Functions,
+  type FunctionsDependencies,
+} from './dispatch/service.ts';
+export type { FunctionStats } from './dispatch/stats.ts';
+export { harnessModule } from './harness.ts';
 export type {
   Dispatcher,
   Emit,
@@ -8,6 +17,7 @@ export type {
   InvocationEvent,
   InvocationOutcome,
   InvocationValue,
+  LogLine,
   RecordsEvent,
   RecordsResult,
   StateChange,
