@@ -1,4 +1,5 @@
 export {
+  createCommitOrder,
   type GroupChange,
   Groups,
   KeyedState,

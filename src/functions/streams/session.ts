@@ -242,7 +242,7 @@ function createSession(
   /** When the queue has enough for an event, or has waited long enough, on the monotonic clock. */
   const dueMs = (queue: PartitionQueue, nowMs: number): number => {
     if (queue.ready.length > 0) return nowMs;
-    if (queue.available === 0) return Number.POSITIVE_INFINITY;
+    if (queue.available === 0 || queue.windowFull(config.windowRecords)) return Number.POSITIVE_INFINITY;
     const { batch } = shared.manifest();
     if (!batch || queue.available >= batch.size) return nowMs;
     return queue.availableSinceMs + batch.waitMs;

@@ -434,7 +434,10 @@ class ModelRun {
 }
 
 async function join(store: LogStore): Promise<Side> {
-  return { store, membership: await store.join('g', ['t']) };
+  const membership = await store.join('g', ['t']);
+  // Restored before anything runs at the same time: a store is made when first asked for, which takes a write of its own.
+  for (const partition of [0, 1]) await membership.assignment!.state('s', partition);
+  return { store, membership };
 }
 
 async function changeTopic(store: LogStore, create: boolean): Promise<unknown> {
@@ -494,6 +497,7 @@ async function dump(store: LogStore, assignment: Assignment): Promise<unknown> {
   return {
     topics: store.topics
       .list()
+      .filter((topic) => !topic.internal)
       .map(({ name, partitions }) => ({ name, partitions }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
     partitions,

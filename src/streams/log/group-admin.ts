@@ -1,5 +1,11 @@
 import { MillraceError } from '../../kernel/index.ts';
-import type { GroupChange, Share, TransactionChange } from '../coordination/index.ts';
+import {
+  type CommitTurn,
+  createCommitOrder,
+  type GroupChange,
+  type Share,
+  type TransactionChange,
+} from '../coordination/index.ts';
 import type {
   Assignment,
   Commit,
@@ -59,6 +65,7 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     share.revoked.addEventListener('abort', () => {
       if (groups.find(share.group)?.members.length === 0) states.forget(share.group);
     });
+    const inOrder = createCommitOrder();
     return {
       group: share.group,
       memberId: share.memberId,
@@ -76,7 +83,7 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
         return found.then((first) => positionOf(groups.position(share.group, partition)) ?? first);
       },
       state: (store, partition) => states.view(share.group, store, partition),
-      commit: (commit) => commitShare(share, commit),
+      commit: (commit) => inOrder((turn) => commitShare(share, commit, turn)),
     };
   };
 
@@ -100,7 +107,7 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     return first;
   };
 
-  const commitShare = async (share: Share, commit: Commit): Promise<CommitResult> => {
+  const commitShare = async (share: Share, commit: Commit, turn: CommitTurn): Promise<CommitResult> => {
     if (!groups.holds(share)) return { status: 'FENCED' };
     await states.prepare(share.group, commit.state);
     const appends = commit.appends.map((input) => appender.prepare(input));
@@ -108,13 +115,15 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     const bytes = sizeOf(appends) + sizeOf(changelogs);
     let fenced = false;
     try {
-      const results = await appender.transact(bytes, () => {
-        fenced = !groups.holds(share);
+      const durable = appender.transact(bytes, () => {
+        fenced = turn.overtaken() || !groups.holds(share);
         if (fenced) throw new MillraceError('GROUP_FENCED', `Group '${share.group}' has moved on.`);
         const change = groups.commitOffsets(share, commit);
         const changes = commit.offsets.length > 0 ? [change] : [];
         return { batches: [...appends, ...changelogs], changes };
       });
+      turn.ordered(); // what comes now waits behind it, for room and for the disk
+      const results = await durable;
       states.apply(share.group, commit.state);
       return { status: 'COMMITTED', appends: results.slice(0, appends.length) };
     } catch (error) {
