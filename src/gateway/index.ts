@@ -1,3 +1,4 @@
+export { type AppRoutesOptions, appRoutes } from './api/apps.ts';
 export { readBody } from './api/body.ts';
 export { bodyOf, jsonOf } from './api/context-body.ts';
 export { type ApiDoor, type ApiDoorOptions, createApiDoor, type DoorLimits } from './api/door.ts';
