@@ -49,7 +49,9 @@ async function appsApi() {
   const api = await testApi({ groups: [appRoutes({ delivery })] });
   const send = async (method: string, path: string, body?: Uint8Array | string, type = ARTIFACT_TYPE) => {
     const init =
-      body === undefined ? { method } : { method, body: body as NonNullable<RequestInit['body']>, headers: { 'content-type': type } };
+      body === undefined
+        ? { method }
+        : { method, body: body as NonNullable<RequestInit['body']>, headers: { 'content-type': type } };
     const response = await api.fetch(path, init);
     return { status: response.status, body: (await response.json()) as ReturnType<typeof JSON.parse> };
   };

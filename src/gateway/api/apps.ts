@@ -9,9 +9,9 @@ import {
   sliceFiles,
   unpackArtifact,
 } from '../../kernel/index.ts';
+import { parseJson } from '../http/json.ts';
 import { APP_OPERATIONS, APP_SCHEMAS } from './apps.openapi.ts';
 import { bodyOf, jsonOf } from './context-body.ts';
-import { parseJson } from './json.ts';
 import type { ApiContext, Route, RouteGroup } from './route.ts';
 
 export interface AppRoutesOptions {
