@@ -60,6 +60,10 @@ for (const [name, createLog] of Object.entries(LOGS)) {
             name,
           );
         }
+        await assert.rejects(
+          streams.define({ name: 'x'.repeat(245), onInvalid: 'divert' }),
+          refused('STREAM_NAME_INVALID', /at most 249/),
+        );
         await streams.define({ name: 'x'.repeat(249) });
         await streams.define({ name: 'millrace.audit', internal: true });
         assert.deepEqual(

@@ -4,7 +4,7 @@ import type { LogStore, TopicInfo } from '../port.ts';
 import { checkEvolution } from '../schema/compatibility.ts';
 import type { CompiledSchema, SchemaCompiler } from '../schema/compile.ts';
 import type { SchemaVersion, StreamDefinition, StreamDescription } from '../service.ts';
-import { checkName, streamNotFound } from './names.ts';
+import { checkName, invalidStreamOf, streamNotFound } from './names.ts';
 import type { Repository, StoredDefinition } from './repository.ts';
 import {
   differences,
@@ -190,6 +190,8 @@ export class Registry {
     const current = topic ? this.open(name) : undefined;
     checkOwner(definition, current?.definition);
     const settings = resolveSettings(definition, current?.settings);
+    // The stream for what does not fit must be possible before there is anything to put there.
+    if (settings.onInvalid === 'divert') checkName(invalidStreamOf(name), definition.internal ?? false);
     if (current) checkPartitions(definition, current.settings, settings);
     const newSchema = await this.#planSchema(name, settings, current);
     const schemaVersion =

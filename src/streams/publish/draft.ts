@@ -1,10 +1,11 @@
 import { formatBytes, type InputProblem, type Json, LIMITS, MillraceError } from '../../kernel/index.ts';
+import { invalidStreamOf } from '../definitions/names.ts';
 import type { OpenStream } from '../definitions/registry.ts';
 import { partitionOfKey } from '../record-batch/index.ts';
 import { pointer } from '../schema/canonical.ts';
 import type { RecordHeader } from '../service.ts';
 import { Batcher } from './batcher.ts';
-import { divertHeaders, invalidStreamOf } from './divert.ts';
+import { divertHeaders } from './divert.ts';
 import { keyOfJson } from './keys.ts';
 
 /** One record on its way into the log. Its value is the bytes [valueStart, valueEnd) of `bytes`. */

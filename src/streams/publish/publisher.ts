@@ -7,14 +7,13 @@ import {
   siblingModule,
   type Workers,
 } from '../../kernel/index.ts';
-import { INTERNAL_PREFIX } from '../definitions/names.ts';
+import { INTERNAL_PREFIX, invalidStreamOf } from '../definitions/names.ts';
 import type { OpenStream, Registry } from '../definitions/registry.ts';
 import { jsonError, requireUtf8, scanWhole } from '../json/check.ts';
 import { LineIndexer, PLACE } from '../json/lines.ts';
 import type { AppendInput, AppendResult, LogStore, ProducerIdentity } from '../port.ts';
 import type { PublishOptions, PublishRecord, PublishResult } from '../service.ts';
 import { encodePending, type PendingBatch } from './batcher.ts';
-import { invalidStreamOf } from './divert.ts';
 import { Draft, type DraftRecord } from './draft.ts';
 
 /** Bytes that are checked between two turns of the event loop: about 2 ms of work, with a schema and without. */
