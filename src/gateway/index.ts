@@ -15,3 +15,4 @@ export type {
 } from './api/route.ts';
 export { type StreamRoutesOptions, streamRoutes } from './api/streams.ts';
 export type { TlsFiles } from './api/tls.ts';
+export { tokenRoutes } from './api/tokens.ts';
