@@ -1,10 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fsBlobStore, fsDisk } from './adapters/fs/index.ts';
 import { memoryBlobStore, memoryLogStore, memoryStateStore } from './adapters/memory/index.ts';
 import { sqliteStateStore } from './adapters/sqlite/index.ts';
+import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
   type ApiDoor,
+  appRoutes,
   createApiDoor,
   operationRoutes,
   type RouteGroup,
@@ -31,6 +35,7 @@ import {
   resolveConfig,
   type Service,
   type StateStore,
+  siblingModule,
   systemClock,
   systemRandom,
 } from './kernel/index.ts';
@@ -41,6 +46,7 @@ import {
   createStreams,
   type LogStore,
   type Streams,
+  streamsDeployable,
   type VerifyReport,
 } from './streams/index.ts';
 
@@ -72,6 +78,7 @@ export interface Platform extends AsyncDisposable {
   readonly state: LifecycleState;
   readonly addresses: Addresses;
   readonly streams: Streams;
+  readonly delivery: Delivery;
   readonly store: StateStore;
   readonly blobs: BlobStore;
   readonly facts: Facts;
@@ -95,7 +102,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   // What holds data
   const folder = resolve(settings.data);
   const substrate = overrides.memory ? memorySubstrate(clock, random) : diskSubstrate(folder, clock, random);
-  const { log, store, blobs } = substrate;
+  const { log, store, blobs, cacheFolder } = substrate;
 
   // Rooms
   const metrics = createMetrics(processUsage);
@@ -103,6 +110,17 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const facts = createFacts(streams, { clock });
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
+
+  const delivery = createDelivery({
+    state: store,
+    blobs,
+    facts,
+    clock,
+    ids,
+    engines: [streamsDeployable(streams)],
+    cacheFolder,
+    sdkUrl: siblingModule(import.meta.url, './sdk/index').href,
+  });
 
   // Doors
   const addresses = (): Addresses => ({ edge: null, api: api?.url ?? null, kafka: null });
@@ -113,6 +131,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     groups: [
       streamRoutes({ streams, state: store, clock }),
+      appRoutes({ delivery }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
@@ -129,6 +148,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ...substrate.services,
     streams,
     facts,
+    delivery,
     doorCheck(config, tokens),
     ...(api ? [api] : []),
   ]);
@@ -141,6 +161,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       return addresses();
     },
     streams,
+    delivery,
     store,
     blobs,
     facts,
@@ -197,6 +218,14 @@ export function onLog(write: (line: string) => void): () => void {
   });
 }
 
+/** Gives what functions log to `write`, a line an entry. Returns the stop. */
+export function onFunctionLog(write: (line: string) => void): () => void {
+  return onSignal('function.log', ({ fn, level, message, attributes }) => {
+    const details = attributes === undefined ? '' : ` ${JSON.stringify(attributes)}`;
+    write(`${fn}: ${level === 'info' ? '' : `${level}: `}${message}${details}`);
+  });
+}
+
 /** The version of the package, beside `src/` in a checkout and beside this file once built. */
 export function packageVersion(): string {
   const builtOrSource = import.meta.url.endsWith('.ts') ? '../package.json' : './package.json';
@@ -210,6 +239,8 @@ interface Substrate {
   readonly log: LogStore;
   readonly store: StateStore;
   readonly blobs: BlobStore;
+  /** Local folder for what can be made again. */
+  readonly cacheFolder: string;
   readonly services: readonly Service[];
 }
 
@@ -217,14 +248,20 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
   const log = memoryLogStore({ clock, random });
   const store = memoryStateStore({ clock });
   const blobs = memoryBlobStore({ clock });
-  return { place: 'memory', log, store, blobs, services: [store, blobs, log] };
+  const cacheFolder = join(tmpdir(), `millrace-${Buffer.from(random.bytes(8)).toString('hex')}`);
+  const cache: Service = {
+    name: 'cache folder',
+    stop: () => rm(cacheFolder, { recursive: true, force: true }),
+  };
+  return { place: 'memory', log, store, blobs, cacheFolder, services: [cache, store, blobs, log] };
 }
 
 function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
   const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
-  return { place: path, log, store, blobs, services: [dataFolder(path, clock), store, blobs, log] };
+  const services = [dataFolder(path, clock), store, blobs, log];
+  return { place: path, log, store, blobs, cacheFolder: join(path, 'cache'), services };
 }
 
 /** Holds the lock for as long as anything uses the folder. */

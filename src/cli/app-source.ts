@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Builder, type BuiltApp, createBuilder } from '../build/index.ts';
-import { type CommandCall, CommandError, textOption, wrongUsage } from './command.ts';
+import { type CommandCall, textOption } from './command.ts';
+import { CommandError, wrongUsage } from './exit.ts';
 
 export const APP_OPTION = {
   app: { type: 'string', value: 'NAME', about: "name of the app, instead of its package.json's" },

@@ -1,7 +1,8 @@
 import { ARTIFACT_TYPE, packArtifact } from '../build/index.ts';
 import { APP_OPTION, buildApp } from './app-source.ts';
 import { type PlannedChange, renderChanges } from './changes.ts';
-import type { Command, ExitCode } from './command.ts';
+import type { Command } from './command.ts';
+import type { ExitCode } from './exit.ts';
 
 export interface DeploymentAnswer {
   readonly app: string;

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
-import { type Command, CommandError, type ExitCode } from './command.ts';
+import type { Command } from './command.ts';
+import { CommandError, type ExitCode } from './exit.ts';
 import { APP_SOURCE, packageSource, TEST_SOURCE, TSCONFIG_SOURCE } from './init-files.ts';
 
 export const command: Command = {

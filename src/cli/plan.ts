@@ -1,6 +1,7 @@
 import { APP_OPTION, buildApp } from './app-source.ts';
 import { type PlanAnswer, renderChanges, versionOf } from './changes.ts';
-import type { Command, ExitCode } from './command.ts';
+import type { Command } from './command.ts';
+import type { ExitCode } from './exit.ts';
 
 export const command: Command = {
   usage: 'plan [app.ts]',

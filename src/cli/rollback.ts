@@ -1,6 +1,7 @@
 import { renderChanges, versionOf } from './changes.ts';
-import type { Command, ExitCode } from './command.ts';
+import type { Command } from './command.ts';
 import type { DeploymentAnswer } from './deploy.ts';
+import type { ExitCode } from './exit.ts';
 
 export const command: Command = {
   usage: 'rollback APP [version]',

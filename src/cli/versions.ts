@@ -1,4 +1,5 @@
-import type { Command, ExitCode } from './command.ts';
+import type { Command } from './command.ts';
+import type { ExitCode } from './exit.ts';
 import { table } from './terminal.ts';
 
 interface VersionsAnswer {
