@@ -1,5 +1,11 @@
 import { MillraceError } from '../../kernel/index.ts';
-import type { GroupChange, Share, TransactionChange } from '../coordination/index.ts';
+import {
+  type CommitTurn,
+  createCommitOrder,
+  type GroupChange,
+  type Share,
+  type TransactionChange,
+} from '../coordination/index.ts';
 import type {
   Assignment,
   Commit,
@@ -54,11 +60,28 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     },
   };
 
+  /** Commits under way, by group: what follows a rebalance must see those that were let through before it (L4, L5). */
+  const underWay = new Map<string, Set<Promise<unknown>>>();
+  const settled = async (group: string): Promise<void> => {
+    await Promise.allSettled(underWay.get(group) ?? []);
+  };
+  const noteCommit = (group: string, commit: Promise<CommitResult>): Promise<CommitResult> => {
+    const commits = underWay.get(group) ?? new Set();
+    underWay.set(group, commits.add(commit));
+    const forget = (): void => {
+      commits.delete(commit);
+      if (commits.size === 0 && underWay.get(group) === commits) underWay.delete(group);
+    };
+    commit.then(forget, forget);
+    return commit;
+  };
+
   const present = (share: Share, options: JoinOptions): Assignment => {
     const known = new Map<string, Promise<Position>>();
     share.revoked.addEventListener('abort', () => {
       if (groups.find(share.group)?.members.length === 0) states.forget(share.group);
     });
+    const inOrder = createCommitOrder();
     return {
       group: share.group,
       memberId: share.memberId,
@@ -75,8 +98,15 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
         }
         return found.then((first) => positionOf(groups.position(share.group, partition)) ?? first);
       },
-      state: (store, partition) => states.view(share.group, store, partition),
-      commit: (commit) => commitShare(share, commit),
+      async state(store, partition) {
+        await settled(share.group);
+        return states.view(share.group, store, partition);
+      },
+      commit: (commit) =>
+        noteCommit(
+          share.group,
+          inOrder((turn) => commitShare(share, commit, turn)),
+        ),
     };
   };
 
@@ -85,6 +115,7 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     partition: TopicPartition,
     from: 'start' | 'end',
   ): Promise<Position> => {
+    await settled(share.group);
     const committed = positionOf(groups.position(share.group, partition));
     if (committed) return committed;
     const bounds = core.topics.partition(partition).bounds();
@@ -100,21 +131,25 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     return first;
   };
 
-  const commitShare = async (share: Share, commit: Commit): Promise<CommitResult> => {
+  const commitShare = async (share: Share, commit: Commit, turn: CommitTurn): Promise<CommitResult> => {
     if (!groups.holds(share)) return { status: 'FENCED' };
-    await states.prepare(share.group, commit.state);
+    // Without a wait where nothing is to be made: commits keep the order of their calls.
+    const making = states.prepare(share.group, commit.state);
+    if (making) await making;
     const appends = commit.appends.map((input) => appender.prepare(input));
     const changelogs = states.encode(share.group, commit.state);
     const bytes = sizeOf(appends) + sizeOf(changelogs);
     let fenced = false;
     try {
-      const results = await appender.transact(bytes, () => {
-        fenced = !groups.holds(share);
+      const durable = appender.transact(bytes, () => {
+        fenced = turn.overtaken() || !groups.holds(share);
         if (fenced) throw new MillraceError('GROUP_FENCED', `Group '${share.group}' has moved on.`);
         const change = groups.commitOffsets(share, commit);
         const changes = commit.offsets.length > 0 ? [change] : [];
         return { batches: [...appends, ...changelogs], changes };
       });
+      turn.ordered(); // what comes now waits behind it, for room and for the disk
+      const results = await durable;
       states.apply(share.group, commit.state);
       return { status: 'COMMITTED', appends: results.slice(0, appends.length) };
     } catch (error) {

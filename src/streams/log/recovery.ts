@@ -19,7 +19,9 @@ import { FILE_HEAD_BYTES, readFileHead } from './write-ahead-log.ts';
 /**
  * Replays the write-ahead files over a checkpoint.
  *
- * V1 The files are synced before they are believed: what is served after a restart survives the next power loss.
+ * V1 The files are synced before they are believed, and the last frame is written again: what is served after a restart
+ *    survives the next power loss. After a failed sync the system may keep bytes to read that it will never write; they can
+ *    only be those of the last frame (W1).
  * V2 Damage to one batch costs that batch alone; the offsets it had are kept as lost, and readers are told.
  * V3 A bad frame with no good one after it (a seal counts) was never acknowledged and is dropped.
  */
@@ -47,6 +49,7 @@ interface Replay {
   /** Where damage was seen last: the reason of a hole in the offsets. */
   lastDamage: Damage | undefined;
   sequence: number;
+  lastFrame: { readonly path: string; readonly position: number; readonly bytes: Uint8Array } | undefined;
   /** The first frame of the log or of what the checkpoint leaves. */
   readonly from: number;
   nowMs: number;
@@ -87,6 +90,7 @@ export async function replayWriteAhead(
     damages: [],
     lastDamage: undefined,
     sequence: fromSequence,
+    lastFrame: undefined,
     from: fromSequence,
     nowMs,
   };
@@ -106,6 +110,7 @@ export async function replayWriteAhead(
     const free = stale || (replay.sequence === before && before === fromSequence);
     files.push({ path: head.path, bytes: head.bytes, lastSequence: replay.sequence, free });
   }
+  await writeLastFrameAgain(disk, replay);
   return {
     lastSequence: replay.sequence,
     generation,
@@ -113,6 +118,17 @@ export async function replayWriteAhead(
     entries: replay.entries,
     damages: replay.damages,
   };
+}
+
+async function writeLastFrameAgain(disk: Disk, { lastFrame }: Replay): Promise<void> {
+  if (!lastFrame) return;
+  const file = await disk.open(lastFrame.path);
+  try {
+    await file.write([lastFrame.bytes], lastFrame.position);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Replays the frames of one file. `nextFirst` is the first sequence of the file that follows. */
@@ -133,6 +149,9 @@ function replayFile(replay: Replay, file: WalFile, content: Uint8Array, nextFirs
     if (good && entries.every((entry) => entry.intact)) {
       applyFrame(replay, file.path, head, entries);
       position = head.position + head.lengthBytes;
+      // The head of the file was written with its first frame.
+      const from = head.position === FILE_HEAD_BYTES ? 0 : head.position;
+      replay.lastFrame = { path: file.path, position: from, bytes: content.subarray(from, position) };
       continue;
     }
     const next = findNextFrame(content, position + 1, good ? head.sequence : replay.sequence);
