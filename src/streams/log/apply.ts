@@ -82,5 +82,9 @@ function swapSegments(
   for (const segment of removed) state.garbage.push({ partition, segment });
   partition.generation = Math.max(partition.generation, change.generation);
   partition.cleanEnd = Math.max(partition.cleanEnd, change.cleanEnd);
+  // What memory still has of these segments is from before.
+  while (partition.tailHead < partition.tail.length && partition.tailStart < change.cleanEnd) {
+    partition.dropTailHead();
+  }
   partition.line = undefined;
 }
