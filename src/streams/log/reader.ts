@@ -225,7 +225,9 @@ function takeRun(
     }
     const baseOffset = readInt64(chunk, at);
     const lastOffset = size >= BATCH_HEADER_BYTES ? baseOffset + readInt32(chunk, at + 23) : -1;
-    if (chunk[at + 16] !== 2 || baseOffset < segment.baseOffset || lastOffset >= segment.endOffset) {
+    // The CRC leaves out the base offset, which only its place can check, and the leader epoch, which is always 0.
+    const misplaced = baseOffset < segment.baseOffset || lastOffset >= segment.endOffset;
+    if (chunk[at + 16] !== 2 || misplaced || readInt32(chunk, at + 12) !== 0) {
       damaged = true;
       break;
     }
