@@ -83,6 +83,15 @@ export interface InvocationContext {
   readonly trigger: 'http' | 'stream' | 'schedule' | 'invoke' | 'lambda';
   /** Fires when the caller has gone; the handler's `ctx.signal` fires too. */
   readonly signal?: AbortSignal;
+  /** Called with each line that the invocation writes before it ends. */
+  readonly onLog?: (line: LogLine) => void;
+}
+
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly timeMs: number;
+  readonly message: string;
+  readonly attributes?: { readonly [name: string]: unknown };
 }
 
 /** What came of it. Failures of the function are outcomes, not exceptions. */

@@ -1,4 +1,4 @@
-import type { Service } from '../kernel/index.ts';
+import type { Service, Trigger } from '../kernel/index.ts';
 import type { FromInstance, ToInstance } from './protocol.ts';
 
 /**
@@ -34,10 +34,15 @@ export interface InstanceSpec {
   /** Module inside `folder`, with `/`. */
   readonly entry: string;
   readonly exportName: string;
+  readonly triggers: readonly Trigger[];
+  readonly batched: boolean;
+  /** Records of one event that are handled at the same time, where the handler takes one. */
+  readonly perInstance: number;
+  readonly timeoutMs: number;
   readonly memoryBytes: number;
   readonly env: { readonly [name: string]: string };
-  /** Values of the secrets that the function declares. */
-  readonly secrets: { readonly [name: string]: string };
+  /** Names of the secrets that the function may ask for. */
+  readonly secrets: readonly string[];
   /** Capabilities that other rooms put on `ctx`. */
   readonly providers: readonly string[];
 }
@@ -66,6 +71,8 @@ export interface Instance {
 export interface InstanceChannel {
   send(message: FromInstance, transfer?: readonly ArrayBuffer[]): void;
   listen(received: (messages: readonly ToInstance[]) => void): void;
+  /** Milliseconds that never go back. */
+  monotonic(): number;
 }
 
 /** What the harness module exports. An adapter loads it ahead of time and calls `serve` when a function is assigned. */

@@ -1,3 +1,5 @@
+import type { Json } from '../kernel/index.ts';
+
 /**
  * What the dispatcher and an instance say to each other. Messages are flat tuples, because cloning an object costs the
  * names of all its properties each time: 2.0 µs a message there and back as tuples, 3.2 as objects, in batches of 32.
@@ -6,6 +8,15 @@
  * buffers are transferred. Never a view of a larger buffer: cloning a view clones all that lies behind it.
  */
 export const TEXT_LIMIT_BYTES = 16 * 1024;
+
+/** What one invocation may hold back for the commit of its records: values of emits and of state. */
+export const HELD_LIMIT_BYTES = 32 * 1024 * 1024;
+
+/** Calls of one invocation that may wait for the platform's answer. */
+export const CALL_LIMIT = 10_000;
+
+/** Captured output of one invocation; what comes after is replaced by one line that says so. */
+export const LOG_LIMITS = { lines: 1000, bytes: 256 * 1024, lineBytes: 16 * 1024 } as const;
 
 /** Bytes of a streamed body that may be on the way before the reader has taken any. */
 export const BODY_WINDOW_BYTES = 256 * 1024;
@@ -30,17 +41,16 @@ export type WireHttp = readonly [
 
 export type WireTick = readonly [kind: 'tick', scheduledMs: number, missed: number];
 
-/** `stateEntries` holds store, key and length of the value in turns; the values lie back to back in `stateBytes`. */
+/** `states` holds the names whose packed values (`StateValues`) stand at the same place in `stateValues`. */
 export type WireRecords = readonly [
   kind: 'records',
   stream: string,
   partition: number,
   batches: Uint8Array,
-  offsets: readonly number[] | undefined,
-  firstOffset: number,
+  records: number,
   asBatch: boolean,
-  stateEntries: readonly (string | number)[],
-  stateBytes: Uint8Array,
+  states: readonly string[],
+  stateValues: readonly Uint8Array[],
 ];
 
 export type RunMessage = readonly [
@@ -59,7 +69,7 @@ export type ToInstance =
   /** The deadline has passed, or the caller has gone: `ctx.signal` fires. */
   | readonly [kind: 'cancel', id: number, reason: 'deadline' | 'gone']
   /** Answer to a `call`. */
-  | readonly [kind: 'answer', callId: number, value: Payload | { readonly raw: Uint8Array }]
+  | readonly [kind: 'answer', callId: number, value: Json | Uint8Array | undefined]
   | readonly [kind: 'refusal', callId: number, code: string, message: string]
   /** Request body. */
   | readonly [kind: 'chunk', id: number, bytes: Uint8Array]
@@ -78,34 +88,38 @@ export type WireErrorCode = 'FUNCTION_FAILED' | 'RESULT_INVALID' | 'INVALID_INPU
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
-/** Emits in turns: stream, key, bytes of the value, offset of the cause, headers. */
+export type WireHeaders = readonly (readonly [name: string, value: string])[];
+
 export type WireEmit = readonly [
   stream: string,
   key: string | undefined,
-  valueBytes: number,
+  position: number,
+  sizeBytes: number,
   causeOffset: number | undefined,
-  headers: readonly (readonly [name: string, value: string])[] | undefined,
+  headers: WireHeaders | undefined,
 ];
 
-/** `valueBytes` is -1 for an entry to remove. */
-export type WireStateWrite = readonly [store: string, key: string, valueBytes: number];
+/** `sizeBytes` is -1 for an entry to remove. */
+export type WireStateWrite = readonly [state: string, offset: number, position: number, sizeBytes: number];
 
+/** What an invocation asks of the platform; the answer is JSON, or bytes for `state` and where a provider gives them. */
 export type CallOperation =
   | readonly [
       operation: 'emit',
       stream: string,
       value: Payload,
       key: string | undefined,
-      headers: readonly (readonly [string, string])[],
+      headers: WireHeaders | undefined,
     ]
   | readonly [operation: 'invoke', fn: string, input: Payload]
-  | readonly [operation: 'state', store: string, key: string]
+  | readonly [operation: 'state', state: string]
+  | readonly [operation: 'secret', name: string]
   | readonly [
       operation: 'provider',
       provider: string,
       resource: string,
       method: string,
-      args: readonly unknown[],
+      args: readonly (Json | Uint8Array)[],
     ];
 
 export type FromInstance =
@@ -120,11 +134,12 @@ export type FromInstance =
       body: string | Uint8Array | undefined,
       streams: boolean,
     ]
-  /** Values of emits, then of state writes, lie back to back in `bytes`. */
+  /** Values of emits and of state writes lie in `bytes`. */
   | readonly [
       kind: 'records',
       id: number,
       failed: readonly (readonly [offset: number, error: WireError])[],
+      skipped: readonly number[],
       emits: readonly WireEmit[],
       state: readonly WireStateWrite[],
       bytes: Uint8Array,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isMillraceError, seededRandom } from '../../kernel/index.ts';
 import { diskContract } from '../../streams/disk.contract.ts';
-import type { Disk } from '../../streams/index.ts';
+import type { Disk } from '../../streams/disk.port.ts';
 import { memoryDisk, type SimulatedDisk, simulatedDisk } from './disk.ts';
 
 diskContract('memory', async () => {

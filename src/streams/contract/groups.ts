@@ -209,6 +209,24 @@ export function commitContract(make: MakeStore): void {
     assert.deepEqual(await valuesOf(store, T0), ['x']);
   });
 
+  it('takes the commits behind one that fails along with it', async (t) => {
+    const { store } = await make(t);
+    await makeTopic(store);
+    const { assignment } = await store.join(G, ['t']);
+    const send = (value: string, offset: number, topic = 't') =>
+      assignment!.commit({
+        appends: [{ ...appendOf(T0, value), topic }],
+        offsets: [at(T0, offset)],
+        state: [],
+      });
+    const failing = send('missing', 1, 'nowhere');
+    const behind = send('behind', 2);
+    await refuses(failing, 'STREAM_NOT_FOUND');
+    assert.deepEqual(await behind, { status: 'FENCED' });
+    assert.equal((await send('after', 1)).status, 'COMMITTED');
+    assert.deepEqual(await valuesOf(store, T0), ['after']);
+  });
+
   it('fences an assignment that was replaced, and one of a member that left', async (t) => {
     const { store } = await make(t);
     await makeTopic(store);

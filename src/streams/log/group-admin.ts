@@ -1,5 +1,11 @@
 import { MillraceError } from '../../kernel/index.ts';
-import type { GroupChange, Share, TransactionChange } from '../coordination/index.ts';
+import {
+  type CommitTurn,
+  createCommitOrder,
+  type GroupChange,
+  type Share,
+  type TransactionChange,
+} from '../coordination/index.ts';
 import type {
   Assignment,
   Commit,
@@ -75,6 +81,7 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     share.revoked.addEventListener('abort', () => {
       if (groups.find(share.group)?.members.length === 0) states.forget(share.group);
     });
+    const inOrder = createCommitOrder();
     return {
       group: share.group,
       memberId: share.memberId,
@@ -95,7 +102,11 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
         await settled(share.group);
         return states.view(share.group, store, partition);
       },
-      commit: (commit) => noteCommit(share.group, commitShare(share, commit)),
+      commit: (commit) =>
+        noteCommit(
+          share.group,
+          inOrder((turn) => commitShare(share, commit, turn)),
+        ),
     };
   };
 
@@ -120,7 +131,7 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     return first;
   };
 
-  const commitShare = async (share: Share, commit: Commit): Promise<CommitResult> => {
+  const commitShare = async (share: Share, commit: Commit, turn: CommitTurn): Promise<CommitResult> => {
     if (!groups.holds(share)) return { status: 'FENCED' };
     // Without a wait where nothing is to be made: commits keep the order of their calls.
     const making = states.prepare(share.group, commit.state);
@@ -130,13 +141,15 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     const bytes = sizeOf(appends) + sizeOf(changelogs);
     let fenced = false;
     try {
-      const results = await appender.transact(bytes, () => {
-        fenced = !groups.holds(share);
+      const durable = appender.transact(bytes, () => {
+        fenced = turn.overtaken() || !groups.holds(share);
         if (fenced) throw new MillraceError('GROUP_FENCED', `Group '${share.group}' has moved on.`);
         const change = groups.commitOffsets(share, commit);
         const changes = commit.offsets.length > 0 ? [change] : [];
         return { batches: [...appends, ...changelogs], changes };
       });
+      turn.ordered(); // what comes now waits behind it, for room and for the disk
+      const results = await durable;
       states.apply(share.group, commit.state);
       return { status: 'COMMITTED', appends: results.slice(0, appends.length) };
     } catch (error) {

@@ -45,7 +45,7 @@ export function createReader(files: SegmentFiles): Reader {
           return found.batches;
         }
         if (found.nextPosition >= segment.bytes || found.reachedEnd) return EMPTY;
-        const beyond = await pastDamage(partition, segment, open, found.nextPosition, offset);
+        const beyond = await pastDamage(partition, segment, open, start, offset);
         if (beyond instanceof MillraceError) throw beyond;
         start = beyond; // only batches before the offset asked for are damaged
       }
@@ -253,18 +253,22 @@ function takeRun(
   return { batches, nextOffset, nextPosition: position + at, reachedEnd, damaged, needBytes };
 }
 
-/** Where the batch that holds `offset` begins behind the damage at `position`, or the error that names what is lost. */
+/**
+ * Where the batch that holds `offset` begins behind some damage, or the error that names what is lost. Looks from `start` on, which
+ * was trusted: a batch that was only skipped may have told a wrong size.
+ */
 async function pastDamage(
   partition: Partition,
   segment: Segment,
   open: OpenSegment,
-  position: number,
+  start: number,
   offset: number,
 ): Promise<number | MillraceError> {
+  let position = start;
   let detail = 'A batch does not match its checksum.';
   let next = segment.endOffset;
-  for await (const one of readBatches(open.file, segment, position)) {
-    if (one.kind === 'damage') detail = one.detail;
+  for await (const one of readBatches(open.file, segment, start)) {
+    if (one.kind === 'damage') ({ position, detail } = one);
     else if (one.header.lastOffset >= offset) {
       if (one.header.baseOffset <= offset) return one.position;
       next = one.header.baseOffset;

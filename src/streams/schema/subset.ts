@@ -1,10 +1,11 @@
 import type { InputProblem, Json, JsonSchema } from '../../kernel/index.ts';
 import { canonicalJson, pointer } from './canonical.ts';
-import { createSchemaCompiler, type SchemaCompiler } from './compile.ts';
+import { fitsSchema } from './compile.ts';
 import { referenceTarget } from './inspect.ts';
 import { arrayProblem } from './subset-arrays.ts';
 import { objectProblem } from './subset-objects.ts';
 import { numberProblem, stringProblem } from './subset-scalars.ts';
+import { type Comparison, type Conjunction, isNode, type Node } from './subset-types.ts';
 
 /**
  * Whether every value of one JSON Schema fits another.
@@ -13,20 +14,7 @@ import { numberProblem, stringProblem } from './subset-scalars.ts';
  * C2 not complete: what cannot be decided by comparing keywords is named as a problem with the reason.
  * C3 ends: recursive schemas are followed once per pair, and the number of comparisons is bounded.
  */
-export type Node = { readonly [keyword: string]: Json };
-
-export interface Comparison {
-  /** The first reason why a value of `narrow` may not fit `wide`; undefined when all fit. */
-  problem(narrow: JsonSchema, wide: JsonSchema, path: string): InputProblem | undefined;
-}
-
-/** What one side says of a value: every node must hold. */
-export interface Conjunction {
-  readonly nodes: readonly Node[];
-  readonly types: ReadonlySet<string>;
-}
-
-const STEPS_AT_MOST = 20_000;
+const STEPS_AT_MOST = 3000;
 const TYPES = ['null', 'boolean', 'integer', 'fraction', 'string', 'array', 'object'];
 /** Keywords that constrain nothing by themselves. */
 const SILENT = new Set([
@@ -71,9 +59,6 @@ const STRUCTURED = new Set([
 ]);
 
 const FALSE: Node = { not: true };
-export const isNode = (value: Json | undefined): value is Node =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Kinds of values a node's `type` allows; numbers are either whole or not. */
 function typesOf(node: Node): Set<string> {
   const { type } = node;
@@ -105,7 +90,6 @@ class SchemaComparison implements Comparison {
   readonly #narrowRoot: JsonSchema;
   readonly #wideRoot: JsonSchema;
   readonly #assumed = new Set<string>();
-  readonly #compiler: SchemaCompiler = createSchemaCompiler();
   #steps = 0;
 
   constructor(narrowRoot: JsonSchema, wideRoot: JsonSchema) {
@@ -118,10 +102,11 @@ class SchemaComparison implements Comparison {
     if (++this.#steps > STEPS_AT_MOST) return { path, message: 'is too large to be compared' };
     const pair = `${canonicalJson(narrow)}\n${canonicalJson(wide)}`;
     if (this.#assumed.has(pair)) return undefined;
+    const before = this.#assumed.size;
     this.#assumed.add(pair);
     const found = this.#compare(narrow, wide, path);
-    // A pair that failed must not be taken for granted elsewhere.
-    if (found) this.#assumed.delete(pair);
+    // What was concluded on the way may rest on the pair that failed: none of it may be taken for granted elsewhere.
+    if (found) for (const later of [...this.#assumed].slice(before)) this.#assumed.delete(later);
     return found;
   }
 
@@ -157,6 +142,8 @@ class SchemaComparison implements Comparison {
 
   /** Splits the narrow side into cases, each of which must fit: alternatives first, then kinds of values. */
   #byCases(all: Conjunction, wide: JsonSchema, path: string): boolean {
+    const listed = all.nodes.map(finiteValues).find((values) => values !== undefined);
+    if (listed) return listed.every((value) => fits(this.#wideRoot, { allOf: [wide] }, value) === true);
     for (const [index, node] of all.nodes.entries()) {
       for (const keyword of ['anyOf', 'oneOf'] as const) {
         const cases = node[keyword];
@@ -166,13 +153,10 @@ class SchemaComparison implements Comparison {
         return cases.every((one) => !this.problem({ allOf: [...rest, one as Json] }, wide, path));
       }
     }
-    if (all.types.size < 2 || !this.#hasAlternatives(wide)) return false;
-    const kinds = [...all.types].filter((type) => type !== 'fraction' || !all.types.has('integer'));
-    return kinds.every((kind) => {
-      const type =
-        kind === 'integer' && all.types.has('fraction') ? 'number' : kind === 'fraction' ? 'number' : kind;
-      return !this.problem({ allOf: [...all.nodes, { type }] }, wide, path);
-    });
+    const kinds = new Set([...all.types].map((type) => (type === 'fraction' ? 'number' : type)));
+    if (kinds.has('number')) kinds.delete('integer');
+    if (kinds.size < 2 || !this.#hasAlternatives(wide)) return false;
+    return [...kinds].every((type) => !this.problem({ allOf: [...all.nodes, { type }] }, wide, path));
   }
 
   #hasAlternatives(wide: Json | undefined): boolean {
@@ -236,7 +220,7 @@ class SchemaComparison implements Comparison {
 
   /** Listed values that another keyword of the same side excludes cannot have been written. */
   #fitsNarrow(all: Conjunction, value: Json): boolean {
-    return fits(this.#compiler, this.#narrowRoot, { allOf: all.nodes }, value) !== false;
+    return fits(this.#narrowRoot, { allOf: all.nodes }, value) !== false;
   }
 
   #alternativesProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {
@@ -292,14 +276,14 @@ function valuesOfTypes(types: ReadonlySet<string>): readonly Json[] | undefined 
   return values;
 }
 
-/** undefined when it cannot be told, because the part does not compile outside its schema. */
-function fits(compiler: SchemaCompiler, root: JsonSchema, part: Node, value: Json): boolean | undefined {
-  const parts = isNode(root) ? { $defs: root.$defs ?? {}, definitions: root.definitions ?? {} } : {};
-  try {
-    return compiler.compile({ ...parts, ...part }).problems(value, 0).length === 0;
-  } catch {
-    return undefined;
-  }
+/** undefined when it cannot be told, because the part refers to places outside the definitions it is moved with. */
+function fits(root: JsonSchema, part: Node, value: Json): boolean | undefined {
+  const { $defs = {}, definitions = {} } = isNode(root) ? root : {};
+  const moved: Node = { $defs, definitions, ...part };
+  const references = canonicalJson(moved).matchAll(/"\$ref":"([^"]*)"/g);
+  for (const [, reference] of references)
+    if (!/^#\/(?:\$defs|definitions)\//.test(reference!)) return undefined;
+  return fitsSchema(moved, value);
 }
 
 function opaqueProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {

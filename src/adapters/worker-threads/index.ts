@@ -1,0 +1,1 @@
+export { createWorkerThreadsRuntime, type WorkerThreadsOptions } from './runtime.ts';

@@ -1,0 +1,38 @@
+export { type FunctionsConfig, functionsSection } from './dispatch/config.ts';
+export {
+  createFunctions,
+  type FunctionDescription,
+  type Functions,
+  type FunctionsDependencies,
+} from './dispatch/service.ts';
+export type { FunctionStats } from './dispatch/stats.ts';
+export { harnessModule } from './harness.ts';
+export type {
+  Dispatcher,
+  Emit,
+  FunctionError,
+  HttpEvent,
+  HttpReply,
+  InvocationContext,
+  InvocationEvent,
+  InvocationOutcome,
+  InvocationValue,
+  LogLine,
+  RecordsEvent,
+  RecordsResult,
+  StateChange,
+  StateReader,
+  StateValues,
+  TickEvent,
+} from './invocation.ts';
+export type {
+  Instance,
+  InstanceChannel,
+  InstanceEnd,
+  InstanceHarness,
+  InstanceListener,
+  InstanceSpec,
+  Runtime,
+  RuntimeCounts,
+} from './port.ts';
+export type { FromInstance, ToInstance } from './protocol.ts';
