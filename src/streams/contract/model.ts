@@ -265,7 +265,7 @@ class ModelRun {
     const before = this.#log.store;
     await outcomeOf(async () => before.stop?.(AbortSignal.timeout(1_000)));
     if (this.#random.integer(3) === 0) await this.#crashWhileOpening();
-    this.#opened = await this.#setup.open(this.#disk, this.#clock, seededRandom(this.#reopenings));
+    this.#opened = await this.#setup.open(this.#disk, this.#clock, seededRandom(1_000 + this.#reopenings));
     await this.#oracle.membership.leave();
     this.#oracle = await join(this.#oracle.store);
     this.#log = await join(this.#opened.store);
