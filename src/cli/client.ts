@@ -1,4 +1,4 @@
-import { CommandError, type ExitCode } from './command.ts';
+import { CommandError, type ExitCode } from './exit.ts';
 
 /** Speaks to a running platform. Every failure is a CommandError with the exit code that the command line promises. */
 export interface ApiClient {
@@ -19,7 +19,8 @@ export const DEFAULT_URL = 'http://127.0.0.1:7401';
 
 export function createClient(url: string, token: string | undefined): ApiClient {
   const base = url.replace(/\/+$/, '');
-  const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const authorization: Record<string, string> =
+    token === undefined ? {} : { authorization: `Bearer ${token}` };
 
   const request = async (path: string, init: RequestInit): Promise<Response> => {
     let response: Response;
@@ -73,7 +74,8 @@ interface ProblemBody {
 async function refusal(response: Response): Promise<CommandError> {
   const problem = (await response.json().catch(() => undefined)) as ProblemBody | undefined;
   const lines = [problem?.detail ?? `The platform answered ${response.status}.`];
-  for (const { path, message } of problem?.errors?.slice(0, 20) ?? []) lines.push(`  ${path || '/'}: ${message}`);
+  for (const { path, message } of problem?.errors?.slice(0, 20) ?? [])
+    lines.push(`  ${path || '/'}: ${message}`);
   return new CommandError(exitCodeOf(response.status), lines.join('\n'), problem);
 }
 

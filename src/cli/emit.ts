@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ApiClient } from './client.ts';
-import { type Command, type CommandCall, CommandError, type ExitCode, textOption, wrongUsage } from './command.ts';
+import { type Command, type CommandCall, textOption } from './command.ts';
+import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
 
 /** What is sent at once at most; a longer line goes alone. */
 const BATCH_BYTES = 1024 * 1024;
@@ -13,7 +14,11 @@ export const command: Command = {
   about:
     'Publishes one record, or with `-` one record per line of standard input, and ends when they are on disk. Without data, standard input is read unless it is a terminal.',
   options: {
-    data: { type: 'string', value: 'JSON|@FILE|-', about: 'the record; @FILE reads it from a file, - reads lines' },
+    data: {
+      type: 'string',
+      value: 'JSON|@FILE|-',
+      about: 'the record; @FILE reads it from a file, - reads lines',
+    },
     key: { type: 'string', value: 'K', about: 'key of the record, or of every line' },
   },
   words: [1, 2],
@@ -86,7 +91,8 @@ async function* batchesOf(input: NodeJS.ReadStream): AsyncIterable<Uint8Array> {
     const end = whole.lastIndexOf(0x0a) + 1;
     if (end > 0) yield whole.subarray(0, end);
     const rest = whole.subarray(end);
-    if (rest.length > LONGEST_LINE_BYTES) throw new CommandError(1, 'A line is longer than 64 MB. Is this NDJSON?');
+    if (rest.length > LONGEST_LINE_BYTES)
+      throw new CommandError(1, 'A line is longer than 64 MB. Is this NDJSON?');
     pending = rest.length > 0 ? [rest] : [];
     bytes = rest.length;
   }
@@ -101,7 +107,8 @@ async function publish(client: ApiClient, path: string, content: Uint8Array): Pr
       const body = { type: 'application/x-ndjson', content, headers };
       return (await client.send<{ records: number }>('POST', path, body)).records;
     } catch (error) {
-      const status = error instanceof CommandError ? (error.problem as { status?: number })?.status : undefined;
+      const status =
+        error instanceof CommandError ? (error.problem as { status?: number })?.status : undefined;
       if (status !== 429 || attempt === ATTEMPTS) throw error;
       await wait(250 * 2 ** attempt);
     }

@@ -16,11 +16,13 @@ export const command: Command = {
   words: [0, 0],
   examples: [['millrace ls', 'every stream with its partitions and records']],
   async run({ client, json, terminal, values }) {
-    const path = values['all'] === true ? '/streams?internal=true' : '/streams';
+    const path = values.all === true ? '/streams?internal=true' : '/streams';
     const answer = await client.get<{ streams: readonly StreamSummary[] }>(path);
     if (json) await terminal.out(`${JSON.stringify(answer)}\n`);
     else if (answer.streams.length === 0) {
-      terminal.note("There are no streams yet. Make one: curl -d '{\"name\":\"a\"}' …/streams, or deploy an app.");
+      terminal.note(
+        'There are no streams yet. Make one: curl -d \'{"name":"a"}\' …/streams, or deploy an app.',
+      );
     } else {
       const headings = ['stream', 'partitions', 'records', 'owner'];
       await terminal.out(table(headings, answer.streams.map(toRow), terminal.columns));

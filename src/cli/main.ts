@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { createClient, DEFAULT_URL } from './client.ts';
-import { type Command, CommandError, type ExitCode, wrongUsage } from './command.ts';
+import type { Command, CommandCall } from './command.ts';
 import { COMMANDS } from './commands.ts';
+import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
 import { commandHelp, GLOBAL_OPTIONS, overview } from './help.ts';
 import { nearestName } from './nearest.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
@@ -22,15 +23,15 @@ async function dispatch(words: readonly string[], terminal: Terminal): Promise<E
   if (name === undefined || name === 'help') return showHelp(words, at, terminal);
   const command = await findCommand(name);
   const { values, positionals } = parse(command, [...words.slice(0, at), ...words.slice(at + 1)], name);
-  if (values['help']) {
+  if (values.help) {
     await terminal.out(commandHelp(command));
     return 0;
   }
   checkWords(command, positionals, name);
-  const url = (values['url'] as string | undefined) ?? process.env['MILLRACE_URL'] ?? DEFAULT_URL;
-  const token = (values['token'] as string | undefined) ?? process.env['MILLRACE_TOKEN'];
+  const url = (values.url as string | undefined) ?? process.env.MILLRACE_URL ?? DEFAULT_URL;
+  const token = (values.token as string | undefined) ?? process.env.MILLRACE_TOKEN;
   const client = createClient(url, token);
-  return await command.run({ words: positionals, values, json: values['json'] === true, terminal, client });
+  return await command.run({ words: positionals, values, json: values.json === true, terminal, client });
 }
 
 async function showHelp(words: readonly string[], at: number, terminal: Terminal): Promise<ExitCode> {
@@ -40,7 +41,8 @@ async function showHelp(words: readonly string[], at: number, terminal: Terminal
     return 0;
   }
   const unknown = words.find((word) => word.startsWith('-') && !['-h', '--help'].includes(word));
-  if (unknown !== undefined) throw wrongUsage(`There is no option ${unknown} without a command. See millrace help.`);
+  if (unknown !== undefined)
+    throw wrongUsage(`There is no option ${unknown} without a command. See millrace help.`);
   if (words.length > 0) {
     await terminal.out(overview());
     return 0;
@@ -56,21 +58,26 @@ async function findCommand(name: string): Promise<Command> {
     name,
     COMMANDS.map((each) => each.name),
   );
-  throw wrongUsage(
-    `There is no command ${name}. ${near ? `Did you mean ${near}?` : 'See `millrace help`.'}`,
-  );
+  throw wrongUsage(`There is no command ${name}. ${near ? `Did you mean ${near}?` : 'See `millrace help`.'}`);
 }
 
-function parse(command: Command, args: readonly string[], name: string) {
+function parse(
+  command: Command,
+  args: readonly string[],
+  name: string,
+): { positionals: string[]; values: CommandCall['values'] } {
   const options = { ...GLOBAL_OPTIONS, ...command.options };
   const known = Object.fromEntries(
-    Object.entries(options).map(([key, { type, short, multiple }]) => [
-      key,
-      { type, ...(short ? { short } : {}), ...(multiple ? { multiple } : {}) },
-    ]),
+    Object.entries(options).map(([key, { type, short }]) => [key, { type, ...(short ? { short } : {}) }]),
   );
   try {
-    return parseArgs({ args: [...args], options: known, allowPositionals: true, allowNegative: true });
+    const parsed = parseArgs({
+      args: [...args],
+      options: known,
+      allowPositionals: true,
+      allowNegative: true,
+    });
+    return { positionals: parsed.positionals, values: parsed.values as CommandCall['values'] };
   } catch (error) {
     throw wrongUsage(explain(error as NodeJS.ErrnoException, Object.keys(options), name));
   }
@@ -94,7 +101,7 @@ function checkWords(command: Command, words: readonly string[], name: string): v
 function report(error: unknown, terminal: Terminal, json: boolean): ExitCode {
   const { message, code } = error as { message: string; code?: string };
   const isExpected = error instanceof CommandError || (error as Error)?.name === 'MillraceError';
-  const exitCode = error instanceof CommandError ? error.exitCode : 1;
+  const exitCode = error instanceof CommandError ? error.exitCode : code === 'NOT_FOUND' ? 3 : 1;
   if (json) {
     const problem = error instanceof CommandError ? error.problem : undefined;
     terminal.note(JSON.stringify(problem ?? { detail: message, ...(code === undefined ? {} : { code }) }));

@@ -18,7 +18,8 @@ interface Stream {
 
 export const command: Command = {
   usage: 'show NAME',
-  about: 'Shows one stream in full: its partitions with their offsets, and the groups that read it with their lag.',
+  about:
+    'Shows one stream in full: its partitions with their offsets, and the groups that read it with their lag.',
   options: {},
   words: [1, 1],
   examples: [['millrace show payments', 'partitions, offsets, groups and lag of the stream payments']],
@@ -49,7 +50,7 @@ function render(stream: Stream, columns: number): string {
     String(lag),
   ]);
   const parts = [
-    table(['stream', stream.name], facts, columns).replace(stream.name.toUpperCase(), stream.name),
+    table(['stream', ''], [['name', stream.name], ...facts], columns),
     table(['partition', 'start', 'end'], offsets, columns),
     ...(groups.length === 0 ? [] : [table(['group', 'state', 'members', 'lag'], groups, columns)]),
   ];

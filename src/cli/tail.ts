@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Command, type CommandCall, CommandError, type ExitCode, textOption, wrongUsage } from './command.ts';
+import { type Command, type CommandCall, textOption } from './command.ts';
 import { eventsOf } from './events.ts';
+import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
 import { cut, type Terminal } from './terminal.ts';
 
 /** How long a platform that went away is looked for. */
@@ -18,7 +19,11 @@ export const command: Command = {
       about: 'start, end, an offset, a time (2026-01-31T12:00:00Z) or so long ago (10m); end unless told',
     },
     partition: { type: 'string', value: 'N', about: 'this partition alone' },
-    group: { type: 'string', value: 'G', about: 'as a member of this consumer group, which remembers where it was' },
+    group: {
+      type: 'string',
+      value: 'G',
+      about: 'as a member of this consumer group, which remembers where it was',
+    },
     limit: { type: 'string', short: 'n', value: 'N', about: 'end after so many records' },
   },
   words: [1, 1],
@@ -44,13 +49,15 @@ async function tail(call: CommandCall): Promise<ExitCode> {
       await followOnce(call, progress, limit, () => {
         lostAt = undefined;
       });
-      if (progress.printed < limit && !interrupted.aborted) throw new CommandError(4, 'The platform stopped.');
+      if (progress.printed < limit && !interrupted.aborted)
+        throw new CommandError(4, 'The platform stopped.');
     } catch (error) {
       if (interrupted.aborted) break;
       // Before the first connection every failure ends the command; after it only those that time does not mend.
       const isLost = error instanceof CommandError ? error.exitCode === 4 : error instanceof TypeError;
       if (progress.lastEventId === undefined || !isLost) throw error;
-      if (lostAt === undefined) call.terminal.note('millrace: the connection is lost; waiting for the platform …');
+      if (lostAt === undefined)
+        call.terminal.note('millrace: the connection is lost; waiting for the platform …');
       lostAt ??= performance.now();
       if (performance.now() - lostAt > PATIENCE_MS) throw error;
       await wait(RETRY_MS);
@@ -82,7 +89,8 @@ async function followOnce(
     for await (const event of eventsOf(response.body!)) {
       if (event.id !== undefined) progress.lastEventId = event.id;
       if (event.data === undefined) continue;
-      if (event.type === 'error') throw new CommandError(1, (JSON.parse(event.data) as { detail: string }).detail);
+      if (event.type === 'error')
+        throw new CommandError(1, (JSON.parse(event.data) as { detail: string }).detail);
       await call.terminal.out(call.json ? `${event.data}\n` : recordLine(event.data, call.terminal));
       if (++progress.printed >= limit) return;
     }
@@ -113,7 +121,8 @@ interface RecordEvent {
 function recordLine(data: string, terminal: Terminal): string {
   const record = JSON.parse(data) as RecordEvent;
   // The value is the last member and is spliced in as it was published: long numbers stay whole.
-  const value = record.valueBase64 ?? data.slice(data.indexOf(',"value":', data.indexOf('"headers":')) + 9, -1);
+  const value =
+    record.valueBase64 ?? data.slice(data.indexOf(',"value":', data.indexOf('"headers":')) + 9, -1);
   const place = `${record.partition}:${record.offset}`;
   const key = record.key ?? record.keyBase64 ?? '-';
   const head = `${record.time}  ${place}  ${key}`;

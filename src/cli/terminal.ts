@@ -29,7 +29,7 @@ export function processTerminal(): Terminal {
       }),
     note: (line) => void stderr.write(`${line}\n`),
     input: stdin,
-    colors: stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb',
+    colors: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
     columns: stdout.isTTY ? Math.max(40, stdout.columns) : 80,
     interactive: stdout.isTTY === true,
     get interrupted() {
@@ -45,12 +45,22 @@ function onInterrupt(): AbortSignal {
 }
 
 /** Columns set under their headings; the last one is cut where the terminal ends. */
-export function table(headings: readonly string[], rows: readonly (readonly string[])[], columns: number): string {
+export function table(
+  headings: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns: number,
+): string {
   const widths = headings.map((heading, index) =>
     Math.max(heading.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );
   const line = (cells: readonly string[]): string =>
-    cut(cells.map((cell, index) => cell.padEnd(widths[index]!)).join('  ').trimEnd(), columns);
+    cut(
+      cells
+        .map((cell, index) => cell.padEnd(widths[index]!))
+        .join('  ')
+        .trimEnd(),
+      columns,
+    );
   return `${[headings.map((heading) => heading.toUpperCase()), ...rows].map(line).join('\n')}\n`;
 }
 

@@ -1,9 +1,8 @@
 import { connect } from 'node:net';
-import { memoryStateStore } from '../../adapters/memory/index.ts';
-import { type Guard, type ManualClock, manualClock } from '../../kernel/index.ts';
-import type { Streams } from '../../streams/index.ts';
+import { memoryLogStore, memoryStateStore } from '../../adapters/memory/index.ts';
+import { type Guard, type ManualClock, manualClock, seededRandom } from '../../kernel/index.ts';
+import { createStreams, type Streams } from '../../streams/index.ts';
 import { type ApiDoor, type ApiDoorOptions, createApiDoor } from './door.ts';
-import { fakeStreams } from './fake-streams.fixture.ts';
 import { operationRoutes } from './operations.ts';
 import { streamRoutes } from './streams.ts';
 
@@ -34,7 +33,10 @@ export const openGuard: Guard = {
 /** A real door on a free port, over streams in memory. */
 export async function testApi(options: Partial<ApiDoorOptions> = {}): Promise<TestApi> {
   const clock = manualClock();
-  const streams = fakeStreams();
+  const log = memoryLogStore({ clock, random: seededRandom(1) });
+  const state = memoryStateStore({ clock });
+  const streams = createStreams({ log, state, clock });
+  for (const service of [state, log, streams]) await service.start?.();
   const door = createApiDoor({
     host: '127.0.0.1',
     port: 0,
@@ -42,7 +44,7 @@ export async function testApi(options: Partial<ApiDoorOptions> = {}): Promise<Te
     clock,
     version: '0.0.0-test',
     groups: [
-      streamRoutes({ streams, state: memoryStateStore({ clock }), clock }),
+      streamRoutes({ streams, state, clock }),
       operationRoutes({
         version: '0.0.0-test',
         state: () => 'running',

@@ -30,7 +30,10 @@ describe('streams over HTTP', () => {
     ]);
     assert.deepEqual(described.body.groups, []);
     assert.equal((await api.post('/streams', '{"name":"payments"}')).body.code, 'STREAM_EXISTS');
-    const put = await api.fetch('/streams/payments', { method: 'PUT', body: '{"partitions":4}' });
+    const put = await api.fetch('/streams/payments', {
+      method: 'PUT',
+      body: '{"partitions":4,"repartition":true}',
+    });
     assert.equal(((await put.json()) as { partitions: number }).partitions, 4);
     const listed = (await api.get('/streams')).body.streams;
     assert.deepEqual([listed[0].name, listed[0].records], ['payments', 0]);
@@ -82,7 +85,7 @@ describe('streams over HTTP', () => {
   });
 
   it('publishes lines and tells the place of each in two arrays, as objects, or not at all', async () => {
-    await using api = await withStream(2);
+    await using api = await withStream();
     await api.post('/streams/payments/records?key=b', '0');
     const lines = '{"a":1}\n\n{"a":2}\n{"a":3}';
     const path = '/streams/payments/records';
@@ -98,9 +101,21 @@ describe('streams over HTTP', () => {
         { partition: 0, offset: 5 },
       ],
     });
-    assert.deepEqual((await api.post(path, '6\n7', { ...NDJSON, prefer: 'return=minimal' })).body, {
-      records: 2,
-    });
+    const minimal = await api.post(path, '6\n7', { ...NDJSON, prefer: 'return=minimal' });
+    assert.deepEqual(minimal.body, { records: 2 });
+  });
+
+  it('spreads lines by the key inside them, and each is where the answer says', async () => {
+    await using api = await testApi();
+    await api.streams.define({ name: 'payments', partitions: 4, keyPath: '/card' });
+    const cards = Array.from({ length: 50 }, (_, index) => `card-${index % 20}`);
+    const lines = cards.map((card) => JSON.stringify({ card })).join('\n');
+    const { partitions, offsets } = (await api.post('/streams/payments/records', lines, NDJSON)).body;
+    assert.equal(new Set(partitions).size, 4);
+    for (const [index, card] of cards.entries()) {
+      const [record] = await records(api, `?partition=${partitions[index]}&from=${offsets[index]}&limit=1`);
+      assert.deepEqual([record.key, record.value.card, record.offset], [card, card, offsets[index]]);
+    }
   });
 
   it('reads a page from a position on and says where the next one begins', async () => {
