@@ -3,6 +3,7 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { memoryStateStore } from '../adapters/memory/index.ts';
 import {
   createIds,
   type ErrorCode,
@@ -10,39 +11,15 @@ import {
   isMillraceError,
   type Json,
   manualClock,
-  type StateEntry,
-  type StateOperation,
-  type StateStore,
   systemRandom,
 } from '../kernel/index.ts';
 import { checkDoor, createSecrets, createTokens, type DoorPlan, isLoopbackHost, SCOPES } from './index.ts';
 
 const has = (code: ErrorCode) => (error: unknown) => isMillraceError(error, code);
 
-/** Rooms never import adapters, their tests included: puts and deletes are all that this room needs. */
-function mapStore(): StateStore & { readonly entries: Map<string, StateEntry> } {
-  const entries = new Map<string, StateEntry>();
-  const apply = (operation: StateOperation): void => {
-    const place = `${operation.table}/${operation.key}`;
-    if (operation.kind === 'delete') entries.delete(place);
-    if (operation.kind === 'put')
-      entries.set(place, { key: operation.key, value: operation.value, version: 1 });
-  };
-  return {
-    name: 'state',
-    entries,
-    get: async (table, key) => entries.get(`${table}/${key}`),
-    list: async (table) =>
-      [...entries].filter(([place]) => place.startsWith(`${table}/`)).map(([, entry]) => entry),
-    transact: async (operations) => operations.forEach(apply),
-    acquireLease: async () => undefined,
-    releaseLease: async () => undefined,
-  };
-}
-
 function makeTokens() {
   const clock = manualClock();
-  const state = mapStore();
+  const state = memoryStateStore({ clock });
   const random = systemRandom();
   return { clock, state, ...createTokens({ state, clock, random, ids: createIds(clock, random) }) };
 }
@@ -93,7 +70,7 @@ describe('the guard', () => {
     const { state, tokens } = makeTokens();
     const { token, info } = await tokens.create({ name: 'ci', scopes: ['deploy'] });
     const secret = token.split('_').at(-1)!;
-    assert.ok(!JSON.stringify([...state.entries.values()]).includes(secret));
+    assert.ok(!JSON.stringify(await state.list('govern.tokens')).includes(secret));
     assert.deepEqual(await tokens.list(), [info]);
     assert.ok(!('sha256' in info));
   });
@@ -149,9 +126,11 @@ describe('the guard', () => {
 async function makeSecrets() {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-secrets-'));
   const keyPath = join(folder, 'secrets.key');
-  const state = mapStore();
+  const state = memoryStateStore({ clock: manualClock() });
+  const replace = (key: string, value: Json) =>
+    state.transact([{ kind: 'put', table: 'govern.secrets', key, value }]);
   const open = () => createSecrets({ state, clock: manualClock(), random: systemRandom(), keyPath });
-  return { keyPath, state, open, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
+  return { keyPath, state, replace, open, [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
 }
 
 describe('the secrets', () => {
@@ -161,7 +140,7 @@ describe('the secrets', () => {
     const again = under.open();
     assert.equal(await again.read('CRM_KEY'), 'grüner Tee');
     assert.deepEqual(await again.names(), ['CRM_KEY']);
-    const stored = JSON.stringify([...under.state.entries.values()]);
+    const stored = JSON.stringify(await under.state.list('govern.secrets'));
     assert.ok(!stored.includes('Tee') && !stored.includes(Buffer.from('grüner Tee').toString('base64')));
     await again.remove('CRM_KEY');
     await assert.rejects(again.read('CRM_KEY'), (error: Error) =>
@@ -187,13 +166,12 @@ describe('the secrets', () => {
     const secrets = under.open();
     await secrets.set('A', 'one');
     await secrets.set('B', 'two');
-    const stored = under.state.entries.get('govern.secrets/A')!;
-    under.state.entries.set('govern.secrets/B', { ...stored, key: 'B' });
+    const { value } = (await under.state.get('govern.secrets', 'A'))!;
+    await under.replace('B', value);
     await assert.rejects(secrets.read('B'), has('DATA_DAMAGED'));
-    const value = stored.value as { readonly [field: string]: Json };
-    under.state.entries.set('govern.secrets/A', { ...stored, value: { ...value, data: 'AAAA' } });
+    await under.replace('A', { ...(value as { readonly [field: string]: Json }), data: 'AAAA' });
     await assert.rejects(secrets.read('A'), has('DATA_DAMAGED'));
-    under.state.entries.set('govern.secrets/A', stored);
+    await under.replace('A', value);
     const key = await readFile(under.keyPath, 'utf8');
     await writeFile(under.keyPath, `${'0'.repeat(64)}\n`);
     await assert.rejects(under.open().read('A'), has('DATA_DAMAGED'));

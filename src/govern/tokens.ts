@@ -1,7 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import {
   type Clock,
-  type Credentials,
   type Guard,
   type GuardAction,
   type Ids,
@@ -99,79 +98,94 @@ function unauthenticated(): MillraceError {
   return new MillraceError('UNAUTHENTICATED', message);
 }
 
-export function createTokens(parts: {
+interface TokenParts {
   readonly state: StateStore;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly random: Random;
-}): { readonly tokens: Tokens; readonly guard: Guard } {
-  const { state, clock, ids, random } = parts;
+}
+
+/** Stored tokens by id, remembered for a moment: doors ask for the same ones all the time. */
+function tokenCache({ state, clock }: TokenParts) {
   const cache = new Map<string, CachedToken>();
+  return {
+    forget: (id: string): void => void cache.delete(id),
+    async find(id: string): Promise<StoredToken | undefined> {
+      const cached = cache.get(id);
+      if (cached && Math.abs(clock.now() - cached.readAtMs) < CACHE_MS) return cached.stored;
+      const stored = (await state.get(TABLE, id))?.value as unknown as StoredToken | undefined;
+      if (cache.size >= CACHE_ENTRIES) cache.clear();
+      cache.set(id, { stored, readAtMs: clock.now() });
+      return stored;
+    },
+  };
+}
+
+type TokenCache = ReturnType<typeof tokenCache>;
+
+function createGuard({ clock }: TokenParts, cache: TokenCache): Guard {
   /** Scopes of the principals that `identify` handed out; nobody can make one that is in here. */
   const scopesOf = new WeakMap<Principal, readonly GuardAction[]>();
 
-  const find = async (id: string): Promise<StoredToken | undefined> => {
-    const cached = cache.get(id);
-    if (cached && Math.abs(clock.now() - cached.readAtMs) < CACHE_MS) return cached.stored;
-    const stored = (await state.get(TABLE, id))?.value as unknown as StoredToken | undefined;
-    if (cache.size >= CACHE_ENTRIES) cache.clear();
-    cache.set(id, { stored, readAtMs: clock.now() });
-    return stored;
-  };
-
   const verify = async (token: string): Promise<StoredToken> => {
     const id = TOKEN.exec(token)?.[1];
-    const stored = id === undefined ? undefined : await find(id);
+    const stored = id === undefined ? undefined : await cache.find(id);
     if (!stored || !sameHash(stored.sha256, sha256(token))) throw unauthenticated();
     if (stored.expiresAtMs !== undefined && stored.expiresAtMs <= clock.now()) throw unauthenticated();
     return stored;
   };
 
-  const identify = async ({ bearer, user, password, loopback }: Credentials): Promise<Principal> => {
-    const token = bearer ?? password;
-    if (token === undefined && loopback) return LOCAL;
-    if (token === undefined) throw unauthenticated();
-    const stored = await verify(token);
-    const sasl = bearer === undefined;
-    if (sasl && user !== stored.id && user !== stored.name) throw unauthenticated();
-    const principal = Object.freeze({ id: stored.id, kind: sasl ? 'sasl' : 'token' } as const);
-    scopesOf.set(principal, stored.scopes);
-    return principal;
-  };
-
-  const permit = (principal: Principal, action: GuardAction, resource: string): void => {
-    if (principal === LOCAL) return;
-    const scopes = scopesOf.get(principal) ?? [];
-    if (scopes.includes(action) || scopes.includes('administer')) return;
-    const message = `The token ${principal.id} may not ${action} ${resource}. Use a token with the scope '${action}'.`;
-    throw new MillraceError('FORBIDDEN', message);
-  };
-
   return {
-    guard: { identify, permit },
-    tokens: {
-      async create({ name, scopes, ttlMs }) {
-        checkRequest(name, scopes, ttlMs);
-        const id = ids.next();
-        const token = `mlr_${id}_${Buffer.from(random.bytes(32)).toString('base64url')}`;
-        const createdMs = clock.now();
-        const expiry = ttlMs === undefined ? {} : { expiresAtMs: createdMs + ttlMs };
-        const info: TokenInfo = { id, name, scopes: [...new Set(scopes)], createdMs, ...expiry };
-        const value = { ...info, sha256: sha256(token) } as unknown as Json;
-        await state.transact([{ kind: 'put', table: TABLE, key: id, value, expect: 0, ...expiry }]);
-        return { token, info };
-      },
-      async list() {
-        const entries = await state.list(TABLE, { limit: 10_000 });
-        return entries.map((entry) => toInfo(entry.value as unknown as StoredToken));
-      },
-      async revoke(id) {
-        const entry = id === '' ? undefined : await state.get(TABLE, id);
-        if (!entry)
-          throw new MillraceError('NOT_FOUND', `There is no token '${id}'. List them to find its id.`);
-        await state.transact([{ kind: 'delete', table: TABLE, key: id }]);
-        cache.delete(id);
-      },
+    async identify({ bearer, user, password, loopback }) {
+      const token = bearer ?? password;
+      if (token === undefined && loopback) return LOCAL;
+      if (token === undefined) throw unauthenticated();
+      const stored = await verify(token);
+      const sasl = bearer === undefined;
+      if (sasl && user !== stored.id && user !== stored.name) throw unauthenticated();
+      const principal = Object.freeze({ id: stored.id, kind: sasl ? 'sasl' : 'token' } as const);
+      scopesOf.set(principal, stored.scopes);
+      return principal;
+    },
+    permit(principal, action, resource) {
+      if (principal === LOCAL) return;
+      const scopes = scopesOf.get(principal) ?? [];
+      if (scopes.includes(action) || scopes.includes('administer')) return;
+      const message = `The token ${principal.id} may not ${action} ${resource}. Use a token with the scope '${action}'.`;
+      throw new MillraceError('FORBIDDEN', message);
     },
   };
+}
+
+function createAdministration({ state, clock, ids, random }: TokenParts, cache: TokenCache): Tokens {
+  return {
+    async create({ name, scopes, ttlMs }) {
+      checkRequest(name, scopes, ttlMs);
+      const id = ids.next();
+      const token = `mlr_${id}_${Buffer.from(random.bytes(32)).toString('base64url')}`;
+      const createdMs = clock.now();
+      const expiry = ttlMs === undefined ? {} : { expiresAtMs: createdMs + ttlMs };
+      const info: TokenInfo = { id, name, scopes: [...new Set(scopes)], createdMs, ...expiry };
+      const value = { ...info, sha256: sha256(token) } as unknown as Json;
+      await state.transact([{ kind: 'put', table: TABLE, key: id, value, expect: 0, ...expiry }]);
+      return { token, info };
+    },
+    async list() {
+      const entries = await state.list(TABLE, { limit: 10_000 });
+      return entries.map((entry) => toInfo(entry.value as unknown as StoredToken));
+    },
+    async revoke(id) {
+      const entry = id === '' ? undefined : await state.get(TABLE, id);
+      if (!entry)
+        throw new MillraceError('NOT_FOUND', `There is no token '${id}'. List them to find its id.`);
+      await state.transact([{ kind: 'delete', table: TABLE, key: id }]);
+      cache.forget(id);
+    },
+  };
+}
+
+/** The two sides of tokens: who makes them, and who checks them. */
+export function createTokens(parts: TokenParts): { readonly tokens: Tokens; readonly guard: Guard } {
+  const cache = tokenCache(parts);
+  return { guard: createGuard(parts, cache), tokens: createAdministration(parts, cache) };
 }

@@ -1,3 +1,14 @@
+export {
+  ARTIFACT_TYPE,
+  type Artifact,
+  canonicalJson,
+  MOST_ARTIFACT_BYTES,
+  manifestVersion,
+  packArtifact,
+  sha256,
+  sliceFiles,
+  unpackArtifact,
+} from './artifact.ts';
 export { type Clock, type ManualClock, manualClock, systemClock, type Timer } from './clock.ts';
 export { type ConfigRow, configRows, type FlagOption, flagOptions, renderConfigHelp } from './config/help.ts';
 export { loadConfigFile } from './config/load-file.ts';
@@ -64,3 +75,5 @@ export { siblingModule } from './sibling.ts';
 export { onSignal, type SignalName, type Signals, signal, signalled } from './signals.ts';
 export { chooseWeighted, type WeightedChoice } from './traffic.ts';
 export { formatBytes, formatDuration, parseDurationMs, parseSizeBytes } from './units.ts';
+export type { TaskContext } from './workers/worker-main.ts';
+export { createWorkers, type RunOptions, type TaskName, type Workers } from './workers/workers.ts';

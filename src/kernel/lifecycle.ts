@@ -25,6 +25,14 @@ export interface Lifecycle {
   onChange(listener: (state: LifecycleState) => void): void;
 }
 
+/** Waits for the promise to end either way, but no longer than the deadline: a start that hangs must not keep a stop. */
+async function settled(promise: Promise<void> | undefined, deadline: AbortSignal): Promise<void> {
+  if (!promise) return;
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  deadline.addEventListener('abort', () => resolve(), { once: true });
+  await Promise.race([promise.catch(() => undefined), late]);
+}
+
 export function createLifecycle(services: readonly Service[]): Lifecycle {
   let state: LifecycleState = 'created';
   let starting: Promise<void> | undefined;
@@ -50,6 +58,8 @@ export function createLifecycle(services: readonly Service[]): Lifecycle {
     return errors;
   };
 
+  const isStarting = (): boolean => state === 'starting';
+
   const startAll = async (): Promise<void> => {
     if (state !== 'created') throw new MillraceError('CONFLICT', `Cannot start: it is ${state}.`);
     move('starting');
@@ -60,18 +70,20 @@ export function createLifecycle(services: readonly Service[]): Lifecycle {
         if (stopping) return;
       }
     } catch (error) {
-      await stopStarted(AbortSignal.timeout(5000));
-      move('failed');
+      // A stop that did not want to wait any longer has taken over by now.
+      if (isStarting()) await stopStarted(AbortSignal.timeout(5000));
+      if (isStarting()) move('failed');
       throw error;
     }
     move('running');
   };
 
   const stopAll = async (drainMs: number): Promise<void> => {
-    await starting?.catch(() => undefined);
+    const deadline = AbortSignal.timeout(drainMs);
+    await settled(starting, deadline);
     if (state === 'failed' || state === 'stopped') return;
     move('draining');
-    const errors = await stopStarted(AbortSignal.timeout(drainMs));
+    const errors = await stopStarted(deadline);
     move(errors.length > 0 ? 'failed' : 'stopped');
     if (errors.length > 0) throw new AggregateError(errors, 'Some services did not stop cleanly.');
   };

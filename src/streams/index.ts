@@ -1,4 +1,5 @@
 export {
+  createCommitOrder,
   type GroupChange,
   Groups,
   KeyedState,
@@ -10,7 +11,18 @@ export {
   type TransactionEnd,
   Transactions,
 } from './coordination/index.ts';
+export { DEFAULT_STREAM_SETTINGS, type StreamSettings } from './definitions/settings.ts';
+export { streamsDeployable } from './deployable.ts';
 export type { Disk, DiskFile } from './disk.port.ts';
+export { createFacts, FACT_STREAMS } from './facts.ts';
+export { requireJson } from './json/check.ts';
+export {
+  createEmbeddedLog,
+  DEFAULT_LOG_TUNING,
+  type EmbeddedLog,
+  type EmbeddedLogOptions,
+  type LogTuning,
+} from './log/index.ts';
 export {
   type AppendInput,
   type AppendResult,
@@ -56,6 +68,7 @@ export {
   type DecodedRecord,
   decodeBatch,
   decodeBatches,
+  decompressRecords,
   encodeBatch,
   encodeMarker,
   murmur2,
@@ -67,6 +80,8 @@ export {
   setBaseOffset,
   splitBatches,
 } from './record-batch/index.ts';
+export { subsetProblem } from './schema/compatibility.ts';
+export { type CompiledSchema, createSchemaCompiler, type SchemaCompiler } from './schema/compile.ts';
 export type {
   FollowOptions,
   PublishOptions,
@@ -82,3 +97,5 @@ export type {
   StreamGroup,
   Streams,
 } from './service.ts';
+export { createStreams, type StreamsParts } from './streams.ts';
+export { checkPartitionCount, checkTopicName, mergeTopicConfig } from './topic-rules.ts';

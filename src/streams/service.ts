@@ -29,6 +29,8 @@ export interface Streams extends Service {
   /** What `define` would do, one readable difference a line; throws what it would throw. */
   planDefine(definition: StreamDefinition): Promise<readonly string[]>;
   delete(name: string): Promise<void>;
+  /** Marks a stream that `owner` no longer exports; its records stay, and another app may take it over. */
+  detach(name: string, owner: string): Promise<void>;
   /** Throws STREAM_NOT_FOUND; the message names the nearest stream. */
   describe(name: string): StreamDescription;
   find(name: string): StreamDescription | undefined;

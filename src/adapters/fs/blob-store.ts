@@ -123,105 +123,126 @@ async function* walk(folder: string, prefix: string, wanted: string, after: stri
   }
 }
 
+/** Writes the content and its trailer to a new file and makes both durable. */
+async function writeBlob(
+  path: string,
+  source: Uint8Array | AsyncIterable<Uint8Array>,
+): Promise<Omit<BlobInfo, 'key'>> {
+  await using handle = await open(path, 'wx');
+  const hash = createHash('sha256');
+  const bytes = await writeContent(handle, source, hash);
+  const digest = hash.digest();
+  await writeAll(handle, Buffer.concat([digest, MAGIC]));
+  await handle.sync();
+  return { bytes, sha256: digest.toString('hex'), modifiedMs: Math.floor((await handle.stat()).mtimeMs) };
+}
+
+async function publish(temporary: string, target: string): Promise<void> {
+  await ensureFolder(dirname(target));
+  await rename(temporary, target);
+  await syncFolder(dirname(target));
+}
+
 /** The blob store on a folder of the local file system, which belongs to this store alone. */
 export function fsBlobStore({ folder }: { readonly folder: string }): BlobStore {
-  const root = join(folder, 'blobs');
-  const incoming = join(folder, 'incoming');
-  let prepared: Promise<void> | undefined;
-  let count = 0;
+  return new FsBlobStore(folder);
+}
 
-  const prepare = async (): Promise<void> => {
-    await rm(incoming, { recursive: true, force: true });
-    await ensureFolder(incoming);
-    await ensureFolder(root);
-  };
-  const pathOf = (key: string): string => {
-    checkBlobKey(key);
-    return join(root, ...dirname(key).split('/'), `${basename(key)}${SUFFIX}`);
-  };
-  const openBlob = async (key: string): Promise<FileHandle> => {
+class FsBlobStore implements BlobStore {
+  readonly name = 'blobs';
+  readonly #root: string;
+  readonly #incoming: string;
+  #prepared: Promise<void> | undefined;
+  #count = 0;
+
+  constructor(folder: string) {
+    this.#root = join(folder, 'blobs');
+    this.#incoming = join(folder, 'incoming');
+  }
+
+  start(): Promise<void> {
+    return (this.#prepared ??= this.#prepare());
+  }
+
+  async put(key: string, source: Uint8Array | AsyncIterable<Uint8Array>): Promise<BlobInfo> {
+    const target = this.#pathOf(key);
+    await this.start();
+    const temporary = join(this.#incoming, String(this.#count++));
     try {
-      return await open(pathOf(key), 'r');
+      const written = await writeBlob(temporary, source);
+      await publish(temporary, target);
+      return { key, ...written };
     } catch (error) {
-      throw isAbsent(error) ? blobNotFound(key) : toBlobError(error);
+      await rm(temporary, { force: true });
+      throw toBlobError(error);
     }
-  };
+  }
 
-  const write = async (
-    path: string,
-    source: Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<{ bytes: number; sha256: string; modifiedMs: number }> => {
-    await using handle = await open(path, 'wx');
-    const hash = createHash('sha256');
-    const bytes = await writeContent(handle, source, hash);
-    const digest = hash.digest();
-    await writeAll(handle, Buffer.concat([digest, MAGIC]));
-    await handle.sync();
-    return { bytes, sha256: digest.toString('hex'), modifiedMs: Math.floor((await handle.stat()).mtimeMs) };
-  };
+  async get(key: string, range?: { readonly start: number; readonly end?: number }): Promise<Uint8Array> {
+    await using handle = await this.#open(key);
+    const { start, end } = checkBlobRange(range, (await readInfo(handle, key)).bytes);
+    return await readExactly(handle, start, end - start);
+  }
 
-  const publish = async (temporary: string, target: string): Promise<void> => {
-    await ensureFolder(dirname(target));
-    await rename(temporary, target);
-    await syncFolder(dirname(target));
-  };
+  async *stream(key: string): AsyncGenerator<Uint8Array> {
+    await using handle = await this.#open(key);
+    const { bytes } = await readInfo(handle, key);
+    for (let start = 0; start < bytes; start += CHUNK_BYTES) {
+      yield await readExactly(handle, start, Math.min(CHUNK_BYTES, bytes - start));
+    }
+  }
 
-  const info = async (key: string): Promise<BlobInfo | undefined> => {
+  async info(key: string): Promise<BlobInfo | undefined> {
     try {
-      await using handle = await openBlob(key);
+      await using handle = await this.#open(key);
       return await readInfo(handle, key);
     } catch (error) {
       if (error instanceof MillraceError && error.code === 'BLOB_NOT_FOUND') return undefined;
       throw toBlobError(error);
     }
-  };
+  }
 
-  return {
-    name: 'blobs',
-    start: () => (prepared ??= prepare()),
-    info,
-    async put(key, source) {
-      const target = pathOf(key);
-      await (prepared ??= prepare());
-      const temporary = join(incoming, String(count++));
-      try {
-        const written = await write(temporary, source);
-        await publish(temporary, target);
-        return { key, ...written };
-      } catch (error) {
-        await rm(temporary, { force: true });
-        throw toBlobError(error);
-      }
-    },
-    async get(key, range) {
-      await using handle = await openBlob(key);
-      const { start, end } = checkBlobRange(range, (await readInfo(handle, key)).bytes);
-      return await readExactly(handle, start, end - start);
-    },
-    async *stream(key) {
-      await using handle = await openBlob(key);
-      const { bytes } = await readInfo(handle, key);
-      for (let start = 0; start < bytes; start += CHUNK_BYTES) {
-        yield await readExactly(handle, start, Math.min(CHUNK_BYTES, bytes - start));
-      }
-    },
-    async list(prefix, { after = '', limit = 1000 } = {}) {
-      const found: BlobInfo[] = [];
-      for await (const key of walk(root, '', prefix, after)) {
-        const blob = await info(key);
-        if (blob) found.push(blob);
-        if (found.length >= limit) break;
-      }
-      return found;
-    },
-    async delete(key) {
-      const path = pathOf(key);
-      try {
-        await rm(path);
-        await syncFolder(dirname(path));
-      } catch (error) {
-        if (!isAbsent(error)) throw toBlobError(error);
-      }
-    },
-  };
+  async list(
+    prefix: string,
+    { after = '', limit = 1000 }: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<readonly BlobInfo[]> {
+    const found: BlobInfo[] = [];
+    for await (const key of walk(this.#root, '', prefix, after)) {
+      const blob = await this.info(key);
+      if (blob) found.push(blob);
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
+  async delete(key: string): Promise<void> {
+    const path = this.#pathOf(key);
+    try {
+      await rm(path);
+      await syncFolder(dirname(path));
+    } catch (error) {
+      if (!isAbsent(error)) throw toBlobError(error);
+    }
+  }
+
+  /** What a crash left half written goes. */
+  async #prepare(): Promise<void> {
+    await rm(this.#incoming, { recursive: true, force: true });
+    await ensureFolder(this.#incoming);
+    await ensureFolder(this.#root);
+  }
+
+  #pathOf(key: string): string {
+    checkBlobKey(key);
+    return join(this.#root, ...dirname(key).split('/'), `${basename(key)}${SUFFIX}`);
+  }
+
+  async #open(key: string): Promise<FileHandle> {
+    const path = this.#pathOf(key);
+    try {
+      return await open(path, 'r');
+    } catch (error) {
+      throw isAbsent(error) ? blobNotFound(key) : toBlobError(error);
+    }
+  }
 }

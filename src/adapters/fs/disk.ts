@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { MillraceError } from '../../kernel/index.ts';
-import type { Disk, DiskFile } from '../../streams/index.ts';
+import type { Disk, DiskFile } from '../../streams/disk.port.ts';
 
 /** The `Disk` port on the folder `root` of a real file system; `root` is made when absent. */
 export function fsDisk(root: string): Disk {

@@ -1,5 +1,5 @@
 import { MillraceError, type Random } from '../../kernel/index.ts';
-import type { Disk, DiskFile } from '../../streams/index.ts';
+import type { Disk, DiskFile } from '../../streams/disk.port.ts';
 import { SimulatedFile } from './simulated-file.ts';
 
 export type DiskOperation = 'read' | 'write' | 'sync' | 'name';

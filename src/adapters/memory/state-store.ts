@@ -8,6 +8,7 @@ import {
   type Json,
   type StateEntry,
   type StateOperation,
+  type StateRange,
   type StateStore,
   stateConflict,
 } from '../../kernel/index.ts';
@@ -80,90 +81,103 @@ function toEntry(key: string, { text, version, expiresAtMs }: Stored): StateEntr
 
 /** The state store for tests and for programs that keep nothing: one process, gone at its end. */
 export function memoryStateStore({ clock }: { readonly clock: Clock }): StateStore {
-  const tables = new Map<string, Table>();
-  const leases = new Map<string, Lease>();
-  let lastVersion = 0;
-  let lastSweepMs = 0;
+  return new MemoryStateStore(clock);
+}
 
-  const tableOf = (name: string): Table => {
-    let table = tables.get(name);
-    if (!table) tables.set(name, (table = { entries: new Map(), keys: [] }));
-    return table;
-  };
-  const live = (stored: Stored | undefined): stored is Stored =>
-    stored !== undefined && (stored.expiresAtMs === undefined || stored.expiresAtMs > clock.now());
+class MemoryStateStore implements StateStore {
+  readonly name = 'state';
+  readonly #clock: Clock;
+  readonly #tables = new Map<string, Table>();
+  readonly #leases = new Map<string, Lease>();
+  #lastVersion = 0;
+  #lastSweepMs = 0;
 
-  const sweep = (): void => {
-    if (Math.abs(clock.now() - lastSweepMs) < SWEEP_EVERY_MS) return;
-    lastSweepMs = clock.now();
-    for (const table of tables.values()) {
-      for (const [key, stored] of table.entries) if (!live(stored)) setEntry(table, key, undefined);
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async get(table: string, key: string): Promise<StateEntry | undefined> {
+    checkStateKey(table, key);
+    const stored = this.#tables.get(table)?.entries.get(key);
+    return this.#live(stored) ? toEntry(key, stored) : undefined;
+  }
+
+  async list(table: string, range: StateRange = {}): Promise<readonly StateEntry[]> {
+    const { prefix, after, limit, reverse } = checkStateRange(table, range);
+    const { keys, entries } = this.#table(table);
+    const step = reverse ? -1 : 1;
+    const found: StateEntry[] = [];
+    let index = reverse ? keys.length - 1 : lowerBound(keys, prefix);
+    if (after !== undefined && reverse) index = lowerBound(keys, after) - 1;
+    else if (after !== undefined) index = Math.max(index, lowerBound(keys, after, true));
+    for (; index >= 0 && index < keys.length && found.length < limit; index += step) {
+      const key = keys[index]!;
+      const stored = entries.get(key);
+      if (key.startsWith(prefix) && this.#live(stored)) found.push(toEntry(key, stored));
+      else if (!key.startsWith(prefix) && compareUtf8(key, prefix) * step > 0) break;
     }
-  };
+    return found;
+  }
 
-  const apply = (operation: StateOperation): Undo | undefined => {
-    const table = tableOf(operation.table);
+  async transact(operations: readonly StateOperation[]): Promise<void> {
+    checkStateOperations(operations);
+    this.#sweep();
+    const undo: Undo[] = [];
+    try {
+      for (const operation of operations) undo.push(this.#apply(operation));
+    } catch (error) {
+      for (const each of undo.toReversed()) each();
+      throw error;
+    }
+  }
+
+  async acquireLease(name: string, owner: string, ttlMs: number): Promise<number | undefined> {
+    checkLease(name, owner, ttlMs);
+    const lease = this.#leases.get(name);
+    const held = lease?.owner !== undefined && lease.expiresAtMs > this.#clock.now();
+    if (held && lease.owner !== owner) return undefined;
+    const token = lease?.owner === owner ? lease.token : (lease?.token ?? 0) + 1;
+    this.#leases.set(name, { owner, token, expiresAtMs: this.#clock.now() + ttlMs });
+    return token;
+  }
+
+  async releaseLease(name: string, owner: string): Promise<void> {
+    const lease = this.#leases.get(name);
+    if (lease?.owner === owner)
+      this.#leases.set(name, { owner: undefined, token: lease.token, expiresAtMs: 0 });
+  }
+
+  #table(name: string): Table {
+    let table = this.#tables.get(name);
+    if (!table) this.#tables.set(name, (table = { entries: new Map(), keys: [] }));
+    return table;
+  }
+
+  #live(stored: Stored | undefined): stored is Stored {
+    return (
+      stored !== undefined && (stored.expiresAtMs === undefined || stored.expiresAtMs > this.#clock.now())
+    );
+  }
+
+  #sweep(): void {
+    if (Math.abs(this.#clock.now() - this.#lastSweepMs) < SWEEP_EVERY_MS) return;
+    this.#lastSweepMs = this.#clock.now();
+    for (const table of this.#tables.values()) {
+      for (const [key, stored] of table.entries) if (!this.#live(stored)) setEntry(table, key, undefined);
+    }
+  }
+
+  #apply(operation: StateOperation): Undo {
+    const table = this.#table(operation.table);
     const current = table.entries.get(operation.key);
-    const version = live(current) ? current.version : 0;
+    const version = this.#live(current) ? current.version : 0;
     if (operation.expect !== undefined && operation.expect !== version) {
       throw stateConflict(operation.table, operation.key, operation.expect, version);
     }
-    if (operation.kind === 'check') return undefined;
+    if (operation.kind === 'check') return () => undefined;
     if (operation.kind === 'delete') return setEntry(table, operation.key, undefined);
+    const { expiresAtMs } = operation;
     const text = encodeStateValue(operation.value);
-    return setEntry(table, operation.key, {
-      text,
-      version: ++lastVersion,
-      expiresAtMs: operation.expiresAtMs,
-    });
-  };
-
-  return {
-    name: 'state',
-    async get(table, key) {
-      checkStateKey(table, key);
-      const stored = tables.get(table)?.entries.get(key);
-      return live(stored) ? toEntry(key, stored) : undefined;
-    },
-    async list(table, range = {}) {
-      const { prefix, after, limit, reverse } = checkStateRange(table, range);
-      const { keys, entries } = tableOf(table);
-      const step = reverse ? -1 : 1;
-      const found: StateEntry[] = [];
-      let index = reverse ? keys.length - 1 : lowerBound(keys, prefix);
-      if (after !== undefined && reverse) index = lowerBound(keys, after) - 1;
-      else if (after !== undefined) index = Math.max(index, lowerBound(keys, after, true));
-      for (; index >= 0 && index < keys.length && found.length < limit; index += step) {
-        const key = keys[index]!;
-        const stored = entries.get(key);
-        if (key.startsWith(prefix) && live(stored)) found.push(toEntry(key, stored));
-        else if (!key.startsWith(prefix) && compareUtf8(key, prefix) * step > 0) break;
-      }
-      return found;
-    },
-    async transact(operations) {
-      checkStateOperations(operations);
-      sweep();
-      const undo: Undo[] = [];
-      try {
-        for (const operation of operations) undo.push(apply(operation) ?? (() => undefined));
-      } catch (error) {
-        for (const each of undo.toReversed()) each();
-        throw error;
-      }
-    },
-    async acquireLease(name, owner, ttlMs) {
-      checkLease(name, owner, ttlMs);
-      const lease = leases.get(name);
-      const held = lease?.owner !== undefined && lease.expiresAtMs > clock.now();
-      if (held && lease.owner !== owner) return undefined;
-      const token = lease?.owner === owner ? lease.token : (lease?.token ?? 0) + 1;
-      leases.set(name, { owner, token, expiresAtMs: clock.now() + ttlMs });
-      return token;
-    },
-    async releaseLease(name, owner) {
-      const lease = leases.get(name);
-      if (lease?.owner === owner) leases.set(name, { owner: undefined, token: lease.token, expiresAtMs: 0 });
-    },
-  };
+    return setEntry(table, operation.key, { text, version: ++this.#lastVersion, expiresAtMs });
+  }
 }

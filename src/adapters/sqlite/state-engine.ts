@@ -1,6 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { isMillraceError, MillraceError, stateConflict } from '../../kernel/index.ts';
-import type { StateRead, StateRow, StateWrite, WriteOutcome } from './state-protocol.ts';
+import type { EncodedOperation, StateRead, StateRow, StateWrite, WriteOutcome } from './state-protocol.ts';
 
 /** Keys are blobs: they compare byte by byte and may hold anything, a zero byte included. */
 const SCHEMA = `
@@ -29,6 +29,8 @@ export interface StateEngine {
   read(read: StateRead, nowMs: number): readonly StateRow[];
   /** One transaction and one sync for all writes; a conflict undoes only its own. Throws when the disk fails. */
   commit(writes: readonly StateWrite[], nowMs: number): readonly WriteOutcome[];
+  /** Bounds the database at so many pages of 4 KB; past it, writes are refused as on a full disk. */
+  limitPages(pages: number): void;
   close(): void;
 }
 
@@ -104,90 +106,105 @@ function openDatabase(path: string): DatabaseSync {
 }
 
 export function openStateEngine(path: string): StateEngine {
-  const database = openDatabase(path);
-  const sql = prepare(database);
-  let lastVersion = (sql.counter!.get() as { value: number }).value;
-  let lastSweepMs = 0;
+  return new SqliteStateEngine(openDatabase(path));
+}
 
-  const versionOf = (name: string, key: Buffer, nowMs: number): number =>
-    (sql.version!.get(name, key, nowMs) as { version: number } | undefined)?.version ?? 0;
+class SqliteStateEngine implements StateEngine {
+  readonly #database: DatabaseSync;
+  readonly #sql: Statements;
+  #lastVersion: number;
+  #lastSweepMs = 0;
 
-  const transact = (write: Extract<StateWrite, { kind: 'transact' }>, nowMs: number): void => {
-    for (const operation of write.operations) {
-      const key = Buffer.from(operation.key);
-      if (operation.expect !== undefined) {
-        const found = versionOf(operation.table, key, nowMs);
-        if (found !== operation.expect)
-          throw stateConflict(operation.table, operation.key, operation.expect, found);
-      }
-      if (operation.kind === 'delete') sql.delete!.run(operation.table, key);
-      if (operation.kind !== 'put') continue;
-      sql.put!.run(operation.table, key, operation.text, ++lastVersion, operation.expiresAtMs ?? null);
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#sql = prepare(database);
+    this.#lastVersion = (this.#sql.counter!.get() as { value: number }).value;
+  }
+
+  read(read: StateRead, nowMs: number): readonly StateRow[] {
+    if (read.kind === 'get') {
+      const row = this.#sql.get!.get(read.table, Buffer.from(read.key), nowMs) as Row | undefined;
+      return row ? [toRow(row)] : [];
     }
-  };
+    const [low, high] = bounds(read);
+    const statement = read.reverse ? this.#sql.descending! : this.#sql.ascending!;
+    return (statement.all(read.table, low, high, nowMs, read.limit) as unknown as Row[]).map(toRow);
+  }
 
-  const acquire = ({ name, owner, ttlMs }: Extract<StateWrite, { kind: 'acquire' }>, nowMs: number) => {
-    const lease = sql.lease!.get(name) as
+  commit(writes: readonly StateWrite[], nowMs: number): readonly WriteOutcome[] {
+    this.#sql.begin!.run();
+    try {
+      this.#sweep(nowMs);
+      const outcomes = writes.map((write) => this.#attempt(write, nowMs));
+      this.#sql.setCounter!.run(this.#lastVersion);
+      this.#sql.commit!.run();
+      return outcomes;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#sql.rollback!.run();
+      throw error;
+    }
+  }
+
+  limitPages(pages: number): void {
+    this.#database.exec(`PRAGMA max_page_count = ${Math.trunc(pages)}`);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #attempt(write: StateWrite, nowMs: number): WriteOutcome {
+    this.#sql.savepoint!.run();
+    try {
+      const token = this.#apply(write, nowMs);
+      this.#sql.release!.run();
+      return { token };
+    } catch (error) {
+      if (!isMillraceError(error, 'STATE_CONFLICT')) throw error;
+      this.#sql.undo!.run();
+      this.#sql.release!.run();
+      return { conflict: error.message };
+    }
+  }
+
+  #apply(write: StateWrite, nowMs: number): number | undefined {
+    if (write.kind === 'acquire') return this.#acquire(write, nowMs);
+    if (write.kind === 'release') this.#sql.endLease!.run(write.name, write.owner);
+    else for (const operation of write.operations) this.#operate(operation, nowMs);
+    return undefined;
+  }
+
+  #operate(operation: EncodedOperation, nowMs: number): void {
+    const { kind, table, expect } = operation;
+    const key = Buffer.from(operation.key);
+    if (expect !== undefined) {
+      const row = this.#sql.version!.get(table, key, nowMs) as { version: number } | undefined;
+      const found = row?.version ?? 0;
+      if (found !== expect) throw stateConflict(table, operation.key, expect, found);
+    }
+    if (kind === 'delete') this.#sql.delete!.run(table, key);
+    if (kind !== 'put') return;
+    this.#sql.put!.run(table, key, operation.text, ++this.#lastVersion, operation.expiresAtMs ?? null);
+  }
+
+  #acquire(
+    { name, owner, ttlMs }: Extract<StateWrite, { kind: 'acquire' }>,
+    nowMs: number,
+  ): number | undefined {
+    const lease = this.#sql.lease!.get(name) as
       | { owner: string | null; token: number; expires: number }
       | undefined;
     if (lease && lease.owner !== null && lease.owner !== owner && lease.expires > nowMs) return undefined;
     const token = lease?.owner === owner ? lease.token : (lease?.token ?? 0) + 1;
-    sql.setLease!.run(name, owner, token, nowMs + ttlMs);
+    this.#sql.setLease!.run(name, owner, token, nowMs + ttlMs);
     return token;
-  };
+  }
 
-  const apply = (write: StateWrite, nowMs: number): number | undefined => {
-    if (write.kind === 'acquire') return acquire(write, nowMs);
-    if (write.kind === 'release') sql.endLease!.run(write.name, write.owner);
-    else transact(write, nowMs);
-    return undefined;
-  };
-
-  const attempt = (write: StateWrite, nowMs: number): WriteOutcome => {
-    sql.savepoint!.run();
-    try {
-      const token = apply(write, nowMs);
-      sql.release!.run();
-      return { token };
-    } catch (error) {
-      if (!isMillraceError(error, 'STATE_CONFLICT')) throw error;
-      sql.undo!.run();
-      sql.release!.run();
-      return { conflict: error.message };
-    }
-  };
-
-  const sweep = (nowMs: number): void => {
-    if (Math.abs(nowMs - lastSweepMs) < SWEEP_EVERY_MS) return;
-    lastSweepMs = nowMs;
-    sql.sweep!.run(nowMs);
-  };
-
-  return {
-    read(read, nowMs) {
-      if (read.kind === 'get') {
-        const row = sql.get!.get(read.table, Buffer.from(read.key), nowMs) as Row | undefined;
-        return row ? [toRow(row)] : [];
-      }
-      const [low, high] = bounds(read);
-      const statement = read.reverse ? sql.descending! : sql.ascending!;
-      return (statement.all(read.table, low, high, nowMs, read.limit) as unknown as Row[]).map(toRow);
-    },
-    commit(writes, nowMs) {
-      sql.begin!.run();
-      try {
-        sweep(nowMs);
-        const outcomes = writes.map((write) => attempt(write, nowMs));
-        sql.setCounter!.run(lastVersion);
-        sql.commit!.run();
-        return outcomes;
-      } catch (error) {
-        if (database.isTransaction) sql.rollback!.run();
-        throw error;
-      }
-    },
-    close: () => database.close(),
-  };
+  #sweep(nowMs: number): void {
+    if (Math.abs(nowMs - this.#lastSweepMs) < SWEEP_EVERY_MS) return;
+    this.#lastSweepMs = nowMs;
+    this.#sql.sweep!.run(nowMs);
+  }
 }
 
 const SQLITE_READONLY = 8;

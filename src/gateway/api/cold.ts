@@ -3,16 +3,10 @@ import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import { MillraceError, type Principal, toProblem } from '../../kernel/index.ts';
-import { answerError, problemHeaders } from './exchange.ts';
+import { answerError, problemHeaders } from '../http/problem.ts';
 import { decodeSegment } from './hot-table.ts';
-import {
-  type ApiEnv,
-  parameterNames,
-  type Route,
-  type RouteBase,
-  type RouteGroup,
-  type Served,
-} from './route.ts';
+import { type ApiEnv, parameterNames, type Route, type RouteBase, type RouteGroup } from './route.ts';
+import type { Served, Setting } from './setting.ts';
 
 /** Serves the routes that Hono has, and everything that nobody has. */
 export type ColdListener = (
@@ -30,7 +24,7 @@ export interface ColdOptions {
   ) => Promise<Principal>;
   /** Methods that the hot table has for a path. */
   readonly hotMethods: (path: string) => string[];
-  readonly closing: AbortSignal;
+  readonly setting: Setting;
 }
 
 export function createColdListener(options: ColdOptions): ColdListener {
@@ -65,7 +59,7 @@ function mount(
     if (entry) entry.route = route.path;
     const params = names.map((name) => decodeSegment(context.req.param(name) ?? ''));
     context.set('principal', await options.authorize(context.env.incoming, route, params));
-    context.set('closing', options.closing);
+    context.set('setting', options.setting);
     return route.handle(context);
   });
 }

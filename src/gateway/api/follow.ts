@@ -98,7 +98,7 @@ async function followAlone(
     partitions: [...positions.keys()],
     isolation: request.isolation,
     maxBytes: HELD_BYTES,
-    signal: AbortSignal.any([events.gone, exchange.closing]),
+    signal: AbortSignal.any([events.gone, exchange.setting.closing]),
   });
   await deliver(events, records, (record) => {
     positions.set(record.partition, record.offset + 1);
@@ -139,7 +139,7 @@ async function followInGroup(
   }
   const membership = await streams.log.join(group, [request.stream], { from: request.from });
   const events = openEventStream(exchange.response, clock, () => '');
-  const over = AbortSignal.any([events.gone, exchange.closing]);
+  const over = AbortSignal.any([events.gone, exchange.setting.closing]);
   const leave = (): void => void membership.leave();
   over.addEventListener('abort', leave, { once: true });
   if (over.aborted) leave();

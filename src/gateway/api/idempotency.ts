@@ -53,37 +53,49 @@ export interface IdempotencyOptions {
 }
 
 export function createIdempotency(options: IdempotencyOptions): Idempotency {
-  const { state, streams, clock } = options;
   const running = new Map<string, Running>();
-  const bound = createKeyBound(state, clock, options.mostKeys ?? MOST_KEYS);
+  const lead = createLeader(options);
+  return {
+    async once(request, act) {
+      const { id, hash } = identify(request);
+      const other = running.get(id);
+      if (other) {
+        if (other.hash !== hash) throw reused();
+        return { text: await other.answer, replayed: true };
+      }
+      const led = lead(id, hash, act);
+      const answer = led.then((result) => result.text);
+      // Who waits for it sees the failure; without waiters nobody needs to.
+      answer.catch(() => undefined);
+      running.set(id, { hash, answer });
+      try {
+        return await led;
+      } finally {
+        running.delete(id);
+      }
+    },
+  };
+}
+
+type Act = (producer: ProducerIdentity) => Promise<string>;
+type Lead = (id: string, hash: string, act: Act) => Promise<{ text: string; replayed: boolean }>;
+
+/** I1 to I3 for the one request of a key that runs at a time. */
+function createLeader({ state, streams, clock, mostKeys = MOST_KEYS }: IdempotencyOptions): Lead {
+  const bound = createKeyBound(state, clock, mostKeys);
+
+  const store = (key: string, value: Entry): Promise<void> =>
+    state.transact([{ kind: 'put', table: TABLE, key, value, expiresAtMs: clock.now() + KEEP_MS }]);
 
   const begin = async (id: string, hash: string): Promise<Entry> => {
     await bound.claim();
     const { producerId, epoch } = await streams.log.producers.init({});
     const entry: Entry = { hash, producerId, epoch, answer: null };
-    await store(id, entry, 0);
+    await store(id, entry);
     return entry;
   };
 
-  const store = (id: string, entry: Entry, expect?: number): Promise<void> =>
-    state.transact([
-      {
-        kind: 'put',
-        table: TABLE,
-        key: id,
-        value: entry,
-        expiresAtMs: clock.now() + KEEP_MS,
-        ...(expect === undefined ? {} : { expect }),
-      },
-    ]);
-
-  const run = async (
-    id: string,
-    hash: string,
-    found: Entry | undefined,
-    act: (producer: ProducerIdentity) => Promise<string>,
-  ): Promise<string> => {
-    const entry = found ?? (await begin(id, hash));
+  const run = async (id: string, entry: Entry, act: Act): Promise<string> => {
     try {
       const answer = await act({ producerId: entry.producerId, epoch: entry.epoch });
       await store(id, { ...entry, answer });
@@ -97,35 +109,11 @@ export function createIdempotency(options: IdempotencyOptions): Idempotency {
     }
   };
 
-  const lead = async (
-    id: string,
-    hash: string,
-    act: (producer: ProducerIdentity) => Promise<string>,
-  ): Promise<{ text: string; replayed: boolean }> => {
+  return async (id, hash, act) => {
     const found = (await state.get(TABLE, id))?.value as Entry | undefined;
     if (found && found.hash !== hash) throw reused();
     if (found && found.answer !== null) return { text: found.answer, replayed: true };
-    return { text: await run(id, hash, found, act), replayed: false };
-  };
-
-  return {
-    async once(request, act) {
-      const { id, hash } = identify(request);
-      const other = running.get(id);
-      if (other) {
-        if (other.hash !== hash) throw reused();
-        return { text: await other.answer, replayed: true };
-      }
-      const led = lead(id, hash, act);
-      const answer = led.then((result) => result.text);
-      answer.catch(() => undefined);
-      running.set(id, { hash, answer });
-      try {
-        return await led;
-      } finally {
-        running.delete(id);
-      }
-    },
+    return { text: await run(id, found ?? (await begin(id, hash)), act), replayed: false };
   };
 }
 

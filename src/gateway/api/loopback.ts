@@ -3,11 +3,6 @@ import { MillraceError } from '../../kernel/index.ts';
 
 const LOOPBACK_HOST = /^(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
-/** Whether an address to bind to is reachable from this machine alone. */
-export function isLoopbackHost(host: string): boolean {
-  return host === '::1' || LOOPBACK_HOST.test(host);
-}
-
 /** Whether a connection's peer is on this machine. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   return (

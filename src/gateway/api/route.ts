@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { GuardAction, Json, Principal } from '../../kernel/index.ts';
 import type { Exchange } from './exchange.ts';
+import type { Setting } from './setting.ts';
 
 /**
  * The seam of the API port: what others add is a `RouteGroup`. A route says where it is, who may call it and how it is
@@ -46,8 +47,7 @@ export interface ApiEnv {
   Bindings: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse };
   Variables: {
     principal: Principal;
-    /** Fires when the platform stops: long answers end. */
-    closing: AbortSignal;
+    setting: Setting;
   };
 }
 
@@ -83,9 +83,4 @@ export type OpenApiContent = { readonly [mediaType: string]: { readonly schema?:
 /** The names in `{…}` of a path, in order, without the `*`. */
 export function parameterNames(path: string): string[] {
   return [...path.matchAll(/\{(\w+)\*?\}/g)].map((match) => match[1]!);
-}
-
-/** What a request was, for the signal that is given when its answer is through. */
-export interface Served {
-  route: string;
 }

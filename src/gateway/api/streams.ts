@@ -1,6 +1,6 @@
 import { type Clock, MillraceError, type StateStore } from '../../kernel/index.ts';
 import type { StreamDescription, StreamGroup, Streams } from '../../streams/index.ts';
-import { jsonOf } from './body.ts';
+import { jsonOf } from './context-body.ts';
 import { readDefinition } from './definition.ts';
 import type { Exchange } from './exchange.ts';
 import { createFollow } from './follow.ts';

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { isMillraceError, type MillraceError } from '../errors.ts';
-import { flagOptions, renderConfigHelp } from './help.ts';
+import { configRows, flagOptions, renderConfigHelp } from './help.ts';
 import { loadConfigFile } from './load-file.ts';
 import { editDistance, nearest } from './nearest.ts';
 import { platformSection } from './platform-section.ts';
@@ -212,3 +212,14 @@ async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await mkdtemp(join(tmpdir(), 'millrace-config-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
 }
+
+describe('docs/configuration.md', () => {
+  it('lists every setting of the platform with its flag, variable and default', async () => {
+    const page = await readFile(join(import.meta.dirname, '../../../docs/configuration.md'), 'utf8');
+    for (const row of configRows([platformSection])) {
+      const fallback = row.default === null ? '' : `\`${row.default}\``;
+      const start = `| \`${row.key}\` | \`${row.flag}\` | \`${row.variable}\` | ${row.kind} | ${fallback} |`;
+      assert.ok(page.includes(start), `docs/configuration.md lacks: ${start}`);
+    }
+  });
+});

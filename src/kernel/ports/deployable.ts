@@ -9,6 +9,8 @@ export interface PlannedChange {
   readonly details: readonly string[];
   /** Why it cannot be done, with the remedy. */
   readonly refusal?: string;
+  /** The error a refused deployment answers with; DEPLOY_REFUSED unless told. */
+  readonly code?: 'REFERENCE_MISSING' | 'SCHEMA_INCOMPATIBLE' | 'NAME_TAKEN';
 }
 
 /** One version of an app, with its files at hand. */

@@ -167,13 +167,18 @@ export class Groups {
    * BAD_REQUEST.
    */
   setOffsets(name: string, offsets: readonly OffsetCommit[], options: { epoch?: number } = {}): GroupChange {
-    checkName(name);
-    const group = this.#groups.get(name);
-    const epoch = group ? epochOf(group) : 0;
-    if (options.epoch !== undefined && options.epoch !== epoch) throw groupFenced(name, options.epoch, epoch);
     if (options.epoch === undefined) this.requireEmpty(name);
-    for (const one of offsets) this.#requirePartition(one);
+    this.checkOffsets(name, offsets, options.epoch);
     return this.#offsetsChange(name, offsets);
+  }
+
+  /** What `setOffsets` checks, for positions that wait for a transaction; members of the group do not matter. */
+  checkOffsets(name: string, offsets: readonly OffsetCommit[], epoch?: number): OffsetCommit[] {
+    checkName(name);
+    const current = this.find(name)?.epoch ?? 0;
+    if (epoch !== undefined && epoch !== current) throw groupFenced(name, epoch, current);
+    for (const one of offsets) this.#requirePartition(one);
+    return offsets.map(normalisePosition);
   }
 
   /** Positions of a transaction, checked when they were added; the group may have gone on since. */

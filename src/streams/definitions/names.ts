@@ -2,6 +2,9 @@ import { LIMITS, MillraceError } from '../../kernel/index.ts';
 
 export const INTERNAL_PREFIX = 'millrace.';
 
+/** Where records go that do not fit a stream which diverts them. */
+export const invalidStreamOf = (name: string): string => `${name}.invalid`;
+
 function refuse(name: string, why: string): never {
   const message = `'${name.slice(0, 300)}' cannot name a stream: ${why}.`;
   throw new MillraceError('STREAM_NAME_INVALID', message, { errors: [{ path: '/name', message: why }] });
@@ -11,7 +14,8 @@ function refuse(name: string, why: string): never {
 export function checkName(name: string, internal: boolean): void {
   if (name === '' || name === '.' || name === '..') refuse(name, 'a name must be more than dots');
   if (name.length > LIMITS.nameLength) refuse(name, `a name has at most ${LIMITS.nameLength} characters`);
-  if (!/^[A-Za-z0-9._-]+$/.test(name)) refuse(name, 'a name is made of letters, digits, dots, underscores and dashes');
+  if (!/^[A-Za-z0-9._-]+$/.test(name))
+    refuse(name, 'a name is made of letters, digits, dots, underscores and dashes');
   if (name.startsWith(INTERNAL_PREFIX) && !internal) {
     refuse(name, `names that begin with '${INTERNAL_PREFIX}' are the platform's own`);
   }

@@ -1,10 +1,10 @@
-import { type Clock, MillraceError, signal } from '../../kernel/index.ts';
+import { type Clock, type JsonSchema, MillraceError, signal } from '../../kernel/index.ts';
 import { type KeyPath, parseKeyPath } from '../json/key-path.ts';
 import type { LogStore, TopicInfo } from '../port.ts';
 import { checkEvolution } from '../schema/compatibility.ts';
 import type { CompiledSchema, SchemaCompiler } from '../schema/compile.ts';
 import type { SchemaVersion, StreamDefinition, StreamDescription } from '../service.ts';
-import { checkName, streamNotFound } from './names.ts';
+import { checkName, invalidStreamOf, streamNotFound } from './names.ts';
 import type { Repository, StoredDefinition } from './repository.ts';
 import {
   differences,
@@ -15,34 +15,22 @@ import {
   topicConfig,
 } from './settings.ts';
 
+type LazySchema = () => CompiledSchema;
+
 /** A stream with what publishing needs of it at hand. */
 export interface OpenStream {
   readonly topic: TopicInfo;
   readonly settings: StreamSettings;
   readonly keyPath: KeyPath | undefined;
-  readonly schema: CompiledSchema | undefined;
+  readonly schema: LazySchema | undefined;
   readonly definition: StoredDefinition | undefined;
 }
 
 interface Plan {
   readonly topic: TopicInfo | undefined;
-  readonly settings: StreamSettings;
   readonly next: Omit<StoredDefinition, 'topicId'>;
   readonly newSchema: SchemaVersion | undefined;
   readonly differences: readonly string[];
-}
-
-export interface Registry {
-  start(): Promise<void>;
-  define(definition: StreamDefinition): Promise<StreamDescription>;
-  plan(definition: StreamDefinition): Promise<readonly string[]>;
-  detach(name: string, owner: string): Promise<void>;
-  delete(name: string): Promise<void>;
-  find(name: string): StreamDescription | undefined;
-  list(internal: boolean): readonly StreamDescription[];
-  schemaVersions(name: string): Promise<readonly SchemaVersion[]>;
-  /** Throws STREAM_NOT_FOUND. */
-  open(name: string): OpenStream;
 }
 
 interface RegistryParts {
@@ -56,53 +44,59 @@ interface RegistryParts {
  * The streams there are: topics of the log, with the definition kept for each. The log decides what exists and how many
  * partitions it has; a topic without a definition is a plain stream, a definition without its topic is dropped.
  */
-export function createRegistry({ log, repository, compiler, clock }: RegistryParts): Registry {
-  const definitions = new Map<string, StoredDefinition>();
-  const opened = new Map<string, OpenStream>();
-  let turn: Promise<unknown> = Promise.resolve();
+export class Registry {
+  readonly #log: LogStore;
+  readonly #repository: Repository;
+  readonly #compiler: SchemaCompiler;
+  readonly #clock: Clock;
+  readonly #definitions = new Map<string, StoredDefinition>();
+  readonly #opened = new Map<string, OpenStream>();
+  #turn: Promise<unknown> = Promise.resolve();
 
-  /** Changes happen one after another: each looks at what the one before has left. */
-  const exclusively = <T>(change: () => Promise<T>): Promise<T> => {
-    const result = turn.then(change);
-    turn = result.catch(() => undefined);
-    return result;
-  };
+  constructor({ log, repository, compiler, clock }: RegistryParts) {
+    this.#log = log;
+    this.#repository = repository;
+    this.#compiler = compiler;
+    this.#clock = clock;
+  }
 
-  const names = (): string[] => log.topics.list().flatMap(({ name, internal }) => (internal ? [] : [name]));
+  async start(): Promise<void> {
+    for (const definition of await this.#repository.load()) {
+      if (this.#log.topics.find(definition.name)?.id === definition.topicId) {
+        this.#definitions.set(definition.name, definition);
+        continue;
+      }
+      const message = `The topic of stream '${definition.name}' is gone; its definition is dropped.`;
+      signal('platform.log', { level: 'warn', room: 'streams', message });
+      await this.#forget(definition.name);
+    }
+  }
 
-  const definitionOf = (topic: TopicInfo): StoredDefinition | undefined => {
-    const definition = definitions.get(topic.name);
-    return definition?.topicId === topic.id ? definition : undefined;
-  };
-
-  const open = (name: string): OpenStream => {
-    const topic = log.topics.find(name);
-    if (!topic) throw streamNotFound(name, names());
-    const known = opened.get(name);
-    if (known && known.topic === topic && known.definition === definitionOf(topic)) return known;
-    const definition = definitionOf(topic);
+  /** The stream with what publishing needs of it. Throws STREAM_NOT_FOUND. */
+  open(name: string): OpenStream {
+    const topic = this.#log.topics.find(name);
+    if (!topic) throw streamNotFound(name, this.#names());
+    const definition = this.#definitionOf(topic);
+    const known = this.#opened.get(name);
+    if (known && known.topic === topic && known.definition === definition) return known;
     const settings = settingsOfTopic(topic, definition?.settings);
     const stream: OpenStream = {
       topic,
       definition,
       settings,
       keyPath: settings.keyPath === undefined ? undefined : parseKeyPath(settings.keyPath),
-      // A topic that the log describes by a new object each time must not compile its schema each time.
-      schema:
-        settings.schema === undefined
-          ? undefined
-          : known?.definition === definition
-            ? known?.schema
-            : compiler.compile(settings.schema),
+      // A log that describes its topic by a new object must not make the schema be compiled again.
+      schema: known && known.definition === definition ? known.schema : this.#lazily(settings.schema),
     };
-    opened.set(name, stream);
+    this.#opened.set(name, stream);
     return stream;
-  };
+  }
 
-  const describe = ({ topic, settings, definition }: OpenStream): StreamDescription => {
+  describe(name: string): StreamDescription {
+    const { topic, settings, definition } = this.open(name);
     const { keyPath, schema, ...rest } = settings;
     return {
-      name: topic.name,
+      name,
       ...rest,
       ...(keyPath === undefined ? {} : { keyPath }),
       ...(schema === undefined ? {} : { schema }),
@@ -111,114 +105,140 @@ export function createRegistry({ log, repository, compiler, clock }: RegistryPar
       internal: topic.internal,
       detached: definition?.detached ?? false,
       createdMs: topic.createdMs,
-      bounds: Array.from({ length: topic.partitions }, (_, partition) => log.bounds({ topic: topic.name, partition })),
+      bounds: Array.from({ length: topic.partitions }, (_, partition) =>
+        this.#log.bounds({ topic: name, partition }),
+      ),
     };
-  };
+  }
 
-  const planSchema = async (name: string, settings: StreamSettings, current: OpenStream | undefined) => {
-    const { schema, compatibility: mode } = settings;
-    if (sameSchema(schema, current?.settings.schema)) return undefined;
-    if (schema !== undefined) compiler.compile(schema);
-    const earlier = current ? await repository.schemas(name) : [];
-    checkEvolution(name, mode, earlier, current?.settings.schema, schema);
+  find(name: string): StreamDescription | undefined {
+    return this.#log.topics.find(name) ? this.describe(name) : undefined;
+  }
+
+  list(internal: boolean): readonly StreamDescription[] {
+    return this.#log.topics
+      .list()
+      .filter((topic) => internal || !topic.internal)
+      .map(({ name }) => this.describe(name))
+      .sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  async schemaVersions(name: string): Promise<readonly SchemaVersion[]> {
+    this.open(name);
+    return this.#repository.schemas(name);
+  }
+
+  define(definition: StreamDefinition): Promise<StreamDescription> {
+    return this.#exclusively(async () => {
+      const plan = await this.#plan(definition);
+      if (!plan.topic || plan.differences.length > 0 || !this.#definitionOf(plan.topic)) {
+        await this.#apply(plan, definition.internal ?? false);
+      }
+      return this.describe(definition.name);
+    });
+  }
+
+  plan(definition: StreamDefinition): Promise<readonly string[]> {
+    return this.#exclusively(async () => (await this.#plan(definition)).differences);
+  }
+
+  detach(name: string, owner: string): Promise<void> {
+    return this.#exclusively(async () => {
+      const { definition } = this.open(name);
+      if (!definition || definition.owner !== owner || definition.detached) return;
+      const detached = { ...definition, detached: true };
+      await this.#repository.save(detached);
+      this.#definitions.set(name, detached);
+    });
+  }
+
+  delete(name: string): Promise<void> {
+    return this.#exclusively(async () => {
+      this.open(name);
+      await this.#log.topics.delete(name);
+      await this.#forget(name);
+    });
+  }
+
+  /** Changes happen one after another: each looks at what the one before has left. */
+  #exclusively<Result>(change: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(change);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  #names(): string[] {
+    return this.#log.topics.list().flatMap(({ name, internal }) => (internal ? [] : [name]));
+  }
+
+  #definitionOf(topic: TopicInfo): StoredDefinition | undefined {
+    const definition = this.#definitions.get(topic.name);
+    return definition?.topicId === topic.id ? definition : undefined;
+  }
+
+  /** Compiling takes milliseconds: a listing of streams needs none of it, publishing needs it once. */
+  #lazily(schema: JsonSchema | undefined): LazySchema | undefined {
     if (schema === undefined) return undefined;
-    return { version: (earlier.at(-1)?.version ?? 0) + 1, schema, mode, createdMs: clock.now() };
-  };
+    let compiled: CompiledSchema | undefined;
+    return () => (compiled ??= this.#compiler.compile(schema));
+  }
 
-  const planDefinition = async (definition: StreamDefinition): Promise<Plan> => {
+  async #plan(definition: StreamDefinition): Promise<Plan> {
     const { name } = definition;
     checkName(name, definition.internal ?? false);
-    const topic = log.topics.find(name);
-    const current = topic ? open(name) : undefined;
+    const topic = this.#log.topics.find(name);
+    const current = topic ? this.open(name) : undefined;
     checkOwner(definition, current?.definition);
     const settings = resolveSettings(definition, current?.settings);
+    // The stream for what does not fit must be possible before there is anything to put there.
+    if (settings.onInvalid === 'divert') checkName(invalidStreamOf(name), definition.internal ?? false);
     if (current) checkPartitions(definition, current.settings, settings);
-    const newSchema = await planSchema(name, settings, current);
-    const schemaVersion = newSchema?.version ?? (settings.schema ? (current?.definition?.schemaVersion ?? 0) : 0);
+    const newSchema = await this.#planSchema(name, settings, current);
+    const schemaVersion =
+      newSchema?.version ?? (settings.schema ? (current?.definition?.schemaVersion ?? 0) : 0);
     const owner = definition.owner ?? current?.definition?.owner;
     const detached = definition.owner === undefined && (current?.definition?.detached ?? false);
-    return {
-      topic,
-      settings,
-      newSchema,
-      next: { name, owner, detached, schemaVersion, settings },
-      differences: current ? changes(current, settings, newSchema, owner, detached) : creation(settings),
-    };
-  };
+    const next = { name, owner, detached, schemaVersion, settings };
+    const lines = current ? changes(current, next, newSchema) : creation(settings);
+    return { topic, next, newSchema, differences: lines };
+  }
 
-  const apply = async ({ topic, settings, next, newSchema }: Plan, internal: boolean): Promise<void> => {
+  async #planSchema(
+    name: string,
+    { schema, compatibility: mode }: StreamSettings,
+    current: OpenStream | undefined,
+  ): Promise<SchemaVersion | undefined> {
+    if (sameSchema(schema, current?.settings.schema)) return undefined;
+    if (schema !== undefined) this.#compiler.compile(schema);
+    const earlier = current ? await this.#repository.schemas(name) : [];
+    checkEvolution(name, mode, earlier, current?.settings.schema, schema);
+    if (schema === undefined) return undefined;
+    return { version: (earlier.at(-1)?.version ?? 0) + 1, schema, mode, createdMs: this.#clock.now() };
+  }
+
+  /** The topic first: a crash in between leaves a plain stream, which the same definition completes. */
+  async #apply({ topic, next, newSchema }: Plan, internal: boolean): Promise<void> {
+    const { name, settings } = next;
+    const { partitions } = settings;
     const config = topicConfig(settings);
-    const { name } = next;
-    let made = topic;
-    if (!made) made = await log.topics.create({ name, partitions: settings.partitions, config, internal });
-    else {
-      const differs = differences(settingsOfTopic(made, settings), settings).length > 0;
-      if (differs) made = await log.topics.alter(name, { partitions: settings.partitions, config });
-    }
+    // A topic deleted through another door leaves its definition and its schema versions behind.
+    if (!topic && this.#definitions.has(name)) await this.#forget(name);
+    const differs = topic && differences(settingsOfTopic(topic, settings), settings).length > 0;
+    const grows = topic && partitions > topic.partitions;
+    const made = topic
+      ? differs
+        ? await this.#log.topics.alter(name, { ...(grows ? { partitions } : {}), config })
+        : topic
+      : await this.#log.topics.create({ name, partitions, config, internal });
     const stored = { ...next, topicId: made.id };
-    await repository.save(stored, newSchema);
-    definitions.set(name, stored);
-  };
+    await this.#repository.save(stored, newSchema);
+    this.#definitions.set(name, stored);
+  }
 
-  const forget = async (name: string): Promise<void> => {
-    await repository.remove(name);
-    definitions.delete(name);
-    opened.delete(name);
-  };
-
-  return {
-    async start() {
-      for (const definition of await repository.load()) {
-        if (log.topics.find(definition.name)?.id === definition.topicId) {
-          definitions.set(definition.name, definition);
-          continue;
-        }
-        const message = `The topic of stream '${definition.name}' is gone; its definition is dropped.`;
-        signal('platform.log', { level: 'warn', room: 'streams', message });
-        await forget(definition.name);
-      }
-    },
-    define: (definition) =>
-      exclusively(async () => {
-        const plan = await planDefinition(definition);
-        if (plan.topic === undefined || plan.differences.length > 0 || !definitionOf(plan.topic)) {
-          if (!plan.topic) await forgetLeftover(definition.name);
-          await apply(plan, definition.internal ?? false);
-        }
-        return describe(open(definition.name));
-      }),
-    plan: (definition) => exclusively(async () => (await planDefinition(definition)).differences),
-    detach: (name, owner) =>
-      exclusively(async () => {
-        const { definition } = open(name);
-        if (!definition || definition.owner !== owner || definition.detached) return;
-        const detached = { ...definition, detached: true };
-        await repository.save(detached);
-        definitions.set(name, detached);
-      }),
-    delete: (name) =>
-      exclusively(async () => {
-        open(name);
-        await log.topics.delete(name);
-        await forget(name);
-      }),
-    find: (name) => (log.topics.find(name) ? describe(open(name)) : undefined),
-    list: (internal) =>
-      log.topics
-        .list()
-        .filter((topic) => internal || !topic.internal)
-        .map(({ name }) => describe(open(name)))
-        .sort((left, right) => (left.name < right.name ? -1 : 1)),
-    async schemaVersions(name) {
-      open(name);
-      return repository.schemas(name);
-    },
-    open,
-  };
-
-  /** A topic deleted through another door leaves its definition and schema versions behind. */
-  async function forgetLeftover(name: string): Promise<void> {
-    if (definitions.has(name)) await forget(name);
+  async #forget(name: string): Promise<void> {
+    await this.#repository.remove(name);
+    this.#definitions.delete(name);
+    this.#opened.delete(name);
   }
 }
 
@@ -228,23 +248,42 @@ function checkOwner(definition: StreamDefinition, current: StoredDefinition | un
   const remedy = definition.owner
     ? 'Choose another name, or import the stream from that app.'
     : 'Change it in that app and deploy it.';
-  throw new MillraceError('NAME_TAKEN', `The stream '${name}' belongs to the app '${current.owner}'. ${remedy}`);
+  throw new MillraceError(
+    'NAME_TAKEN',
+    `The stream '${name}' belongs to the app '${current.owner}'. ${remedy}`,
+  );
 }
 
 function checkPartitions(definition: StreamDefinition, current: StreamSettings, next: StreamSettings): void {
-  const refuse = (code: 'PARTITION_COUNT_INVALID' | 'STREAM_CONFIG_INVALID', path: string, message: string): never => {
+  const refuse = (
+    code: 'PARTITION_COUNT_INVALID' | 'STREAM_CONFIG_INVALID',
+    path: string,
+    message: string,
+  ): never => {
     throw new MillraceError(code, message, { errors: [{ path, message }] });
   };
   const { name } = definition;
   if (next.partitions < current.partitions) {
-    refuse('PARTITION_COUNT_INVALID', '/partitions', `The stream '${name}' has ${current.partitions} partitions; their number can only grow. Make a new stream for fewer.`);
+    refuse(
+      'PARTITION_COUNT_INVALID',
+      '/partitions',
+      `The stream '${name}' has ${current.partitions} partitions; their number can only grow. Make a new stream for fewer.`,
+    );
   }
   if (definition.repartition) return;
   if (next.partitions > current.partitions && current.keyPath !== undefined) {
-    refuse('PARTITION_COUNT_INVALID', '/partitions', `More partitions move the keys of '${name}' to other partitions, and the order of a key is lost across the change. Allow it with repartition.`);
+    refuse(
+      'PARTITION_COUNT_INVALID',
+      '/partitions',
+      `More partitions move the keys of '${name}' to other partitions, and the order of a key is lost across the change. Allow it with repartition.`,
+    );
   }
   if (next.keyPath !== current.keyPath && current.keyPath !== undefined) {
-    refuse('STREAM_CONFIG_INVALID', '/keyPath', `Another key moves the records of '${name}' to other partitions, and the order of a key is lost across the change. Allow it with repartition.`);
+    refuse(
+      'STREAM_CONFIG_INVALID',
+      '/keyPath',
+      `Another key moves the records of '${name}' to other partitions, and the order of a key is lost across the change. Allow it with repartition.`,
+    );
   }
 }
 
@@ -256,17 +295,15 @@ function creation(settings: StreamSettings): string[] {
 }
 
 function changes(
-  current: OpenStream,
-  settings: StreamSettings,
+  { settings, definition }: OpenStream,
+  next: Omit<StoredDefinition, 'topicId'>,
   newSchema: SchemaVersion | undefined,
-  owner: string | undefined,
-  detached: boolean,
 ): string[] {
-  const lines = differences(current.settings, settings);
+  const lines = differences(settings, next.settings);
   if (newSchema) lines.push(`schema version ${newSchema.version}`);
-  else if (settings.schema === undefined && current.settings.schema !== undefined) lines.push('schema removed');
-  const before = current.definition?.owner;
-  if (owner !== before) lines.push(`owner ${before ?? 'none'} → ${owner ?? 'none'}`);
-  if (detached !== (current.definition?.detached ?? false)) lines.push(detached ? 'detached' : 'attached again');
+  else if (next.settings.schema === undefined && settings.schema !== undefined) lines.push('schema removed');
+  if (next.owner !== definition?.owner)
+    lines.push(`owner ${definition?.owner ?? 'none'} → ${next.owner ?? 'none'}`);
+  if (next.detached !== (definition?.detached ?? false)) lines.push('attached again');
   return lines;
 }

@@ -42,7 +42,11 @@ export function createRepository(state: StateStore): Repository {
   const pages = async (table: string, prefix: string): Promise<StateEntry[]> => {
     const entries: StateEntry[] = [];
     for (let after: string | undefined; ; after = entries.at(-1)!.key) {
-      const page = await state.list(table, { prefix, limit: PAGE, ...(after === undefined ? {} : { after }) });
+      const page = await state.list(table, {
+        prefix,
+        limit: PAGE,
+        ...(after === undefined ? {} : { after }),
+      });
       entries.push(...page);
       if (page.length < PAGE) return entries;
     }
@@ -55,7 +59,12 @@ export function createRepository(state: StateStore): Repository {
       ];
       if (schema) {
         const key = schemaKey(definition.name, schema.version);
-        operations.push({ kind: 'put', table: SCHEMAS, key, value: schema as { [key: string]: Json } & SchemaVersion });
+        operations.push({
+          kind: 'put',
+          table: SCHEMAS,
+          key,
+          value: schema as { [key: string]: Json } & SchemaVersion,
+        });
       }
       await state.transact(operations);
     },
@@ -65,6 +74,8 @@ export function createRepository(state: StateStore): Repository {
       await state.transact(entries.map((entry) => ({ kind: 'delete' as const, ...entry })));
     },
     schemas: async (name) =>
-      (await pages(SCHEMAS, `${name}/`)).map(({ value }) => value as { schema: JsonSchema } & Json as unknown as SchemaVersion),
+      (await pages(SCHEMAS, `${name}/`)).map(
+        ({ value }) => value as { schema: JsonSchema } & Json as unknown as SchemaVersion,
+      ),
   };
 }

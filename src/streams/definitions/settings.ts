@@ -38,7 +38,15 @@ export const DEFAULT_STREAM_SETTINGS: StreamSettings = {
 };
 
 const CHOICES = {
-  compatibility: ['none', 'backward', 'backward-transitive', 'forward', 'forward-transitive', 'full', 'full-transitive'],
+  compatibility: [
+    'none',
+    'backward',
+    'backward-transitive',
+    'forward',
+    'forward-transitive',
+    'full',
+    'full-transitive',
+  ],
   onInvalid: ['refuse', 'divert'],
   cleanup: ['delete', 'compact', 'compact,delete'],
 } as const;
@@ -47,7 +55,10 @@ const CHOICES = {
  * What a definition comes to. What it leaves out stays as it is; but an app's definition is the whole of it, so a key
  * path or schema that it leaves out is gone.
  */
-export function resolveSettings(definition: StreamDefinition, current: StreamSettings | undefined): StreamSettings {
+export function resolveSettings(
+  definition: StreamDefinition,
+  current: StreamSettings | undefined,
+): StreamSettings {
   const base = current ?? DEFAULT_STREAM_SETTINGS;
   const whole = definition.owner !== undefined;
   const settings = {
@@ -69,7 +80,9 @@ function checkSettings(settings: StreamSettings): void {
   const { partitions } = settings;
   if (!Number.isInteger(partitions) || partitions < 1 || partitions > LIMITS.partitions) {
     const message = `A stream has 1 to ${LIMITS.partitions} partitions, not ${partitions}.`;
-    throw new MillraceError('PARTITION_COUNT_INVALID', message, { errors: [{ path: '/partitions', message }] });
+    throw new MillraceError('PARTITION_COUNT_INVALID', message, {
+      errors: [{ path: '/partitions', message }],
+    });
   }
   if (settings.keyPath !== undefined) parseKeyPath(settings.keyPath);
   const problems: InputProblem[] = [];
@@ -87,7 +100,10 @@ function checkSettings(settings: StreamSettings): void {
   }
   const { maxRecordBytes } = settings;
   if (!Number.isInteger(maxRecordBytes) || maxRecordBytes < 1 || maxRecordBytes > LIMITS.bodyBytes) {
-    problems.push({ path: '/maxRecordBytes', message: `must be 1 to ${LIMITS.bodyBytes} (${formatBytes(LIMITS.bodyBytes)})` });
+    problems.push({
+      path: '/maxRecordBytes',
+      message: `must be 1 to ${LIMITS.bodyBytes} (${formatBytes(LIMITS.bodyBytes)})`,
+    });
   }
   if (problems.length === 0) return;
   const first = problems[0]!;
@@ -101,7 +117,10 @@ export function topicConfig(settings: StreamSettings): Partial<TopicConfig> {
 }
 
 /** The part of the settings that the log itself knows of; the rest is the default of a plain stream. */
-export function settingsOfTopic(topic: TopicInfo, rest: StreamSettings = DEFAULT_STREAM_SETTINGS): StreamSettings {
+export function settingsOfTopic(
+  topic: TopicInfo,
+  rest: StreamSettings = DEFAULT_STREAM_SETTINGS,
+): StreamSettings {
   const { retentionMs, retentionBytes, cleanup } = topic.config;
   return { ...rest, partitions: topic.partitions, retentionMs, retentionBytes, cleanup };
 }

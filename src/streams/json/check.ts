@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { MillraceError } from '../../kernel/index.ts';
+import type { KeyPath } from './key-path.ts';
 import { createScanner, type JsonScanner } from './scanner.ts';
 
 /** Throws BAD_ENCODING, naming the first byte that is not UTF-8. */
@@ -35,29 +36,30 @@ function nextBlock(bytes: Uint8Array, at: number): number {
   return next;
 }
 
-/** What is wrong and where, after a failed scan. `line` counts from 1; the column counts bytes from 1. */
+/** Where in the input a value stood: which record of the call, from 0, and for lines the line, from 1. */
+interface Place {
+  readonly record: number;
+  readonly line?: number;
+}
+
+type Failure = Pick<JsonScanner, 'failedAt' | 'expected'>;
+
+/** What is wrong and where, after a failed scan. Bytes count from `start` and 1; the path is that of the record. */
 export function jsonError(
-  scanner: Pick<JsonScanner, 'failedAt' | 'expected'>,
+  { failedAt, expected }: Failure,
   bytes: Uint8Array,
   start: number,
-  line?: number,
+  place?: Place,
 ): MillraceError {
-  const at = scanner.failedAt;
-  const column = at - start + 1;
-  const where = line === undefined ? `at byte ${column}` : `on line ${line} at byte ${column}`;
-  const found = describeByte(bytes, at, line !== undefined);
-  return new MillraceError(
-    'BAD_JSON',
-    `Invalid JSON ${where}: expected ${scanner.expected}, found ${found}.`,
-    {
-      errors: [
-        {
-          path: line === undefined ? '' : `/${line - 1}`,
-          message: `expected ${scanner.expected} ${where}, found ${found}`,
-        },
-      ],
-    },
-  );
+  const inLine = place?.line !== undefined;
+  const holder = inLine ? ` on line ${place.line}` : place ? ` in record ${place.record}` : '';
+  const where = `${holder} at byte ${failedAt - start + 1}`;
+  const found = describeByte(bytes, failedAt, inLine);
+  return new MillraceError('BAD_JSON', `Invalid JSON${where}: expected ${expected}, found ${found}.`, {
+    errors: [
+      { path: place ? `/${place.record}` : '', message: `expected ${expected}${where}, found ${found}` },
+    ],
+  });
 }
 
 function describeByte(bytes: Uint8Array, at: number, inLine: boolean): string {
@@ -75,20 +77,30 @@ function describeByte(bytes: Uint8Array, at: number, inLine: boolean): string {
   return `'${character}'`;
 }
 
-const whole = (bytes: Uint8Array): { scanner: JsonScanner; end: number } => {
-  const scanner = createScanner();
-  let end = scanner.scan(bytes, 0, bytes.length);
-  while (end >= 0 && end < bytes.length && ' \t\n\r'.includes(String.fromCharCode(bytes[end]!))) end++;
-  return { scanner, end };
-};
+interface WholeScan extends Failure, Pick<JsonScanner, 'valueStart' | 'keyStart' | 'keyEnd'> {
+  /** Behind the value; -1 when the bytes do not hold exactly one. */
+  readonly end: number;
+}
+
+/** Scans bytes that hold one value and nothing else but white space. */
+export function scanWhole(bytes: Uint8Array, path?: KeyPath): WholeScan {
+  const scanner = createScanner(path ? { path } : {});
+  const end = scanner.scan(bytes, 0, bytes.length);
+  const { valueStart, keyStart, keyEnd, failedAt, expected } = scanner;
+  let behind = end;
+  while (behind >= 0 && behind < bytes.length && isSpace(bytes[behind]!)) behind++;
+  const more = end >= 0 && behind < bytes.length;
+  return {
+    ...{ valueStart, keyStart, keyEnd, end: more ? -1 : end },
+    ...(more ? { failedAt: behind, expected: 'the end of the value' } : { failedAt, expected }),
+  };
+}
+
+const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d;
 
 /** Checks that `bytes` hold exactly one JSON value. Throws BAD_ENCODING or BAD_JSON. */
 export function requireJson(bytes: Uint8Array): void {
   requireUtf8(bytes, 'The value');
-  const { scanner, end } = whole(bytes);
-  if (end < 0) throw jsonError(scanner, bytes, 0);
-  if (end === bytes.length) return;
-  const found = describeByte(bytes, end, false);
-  const message = `Invalid JSON at byte ${end + 1}: expected the end of the value, found ${found}.`;
-  throw new MillraceError('BAD_JSON', message, { errors: [{ path: '', message }] });
+  const scan = scanWhole(bytes);
+  if (scan.end < 0) throw jsonError(scan, bytes, 0);
 }

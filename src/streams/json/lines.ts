@@ -8,8 +8,6 @@ export interface LineIndex {
   readonly bytes: Uint8Array;
   readonly count: number;
   readonly places: Int32Array;
-  /** Which value, counted from 0, stands on which line, counted from 0: for messages only. */
-  lineOf(index: number): number;
 }
 
 export const PLACE = { valueStart: 0, valueEnd: 1, keyStart: 2, keyEnd: 3, size: 4 } as const;
@@ -34,29 +32,61 @@ function countNewlines(bytes: Uint8Array, to: number): number {
 
 /**
  * Validates NDJSON, one value a line, and finds every value and its key without building anything. Lines that are
- * empty or blank are skipped; a carriage return before the newline is white space. Throws BAD_ENCODING, BAD_JSON with
- * the line and the byte in it, and PAYLOAD_TOO_LARGE past `LIMITS.batchRecords` values.
+ * empty or blank are skipped; a carriage return before the newline is white space. A large body is gone through in
+ * several calls of `advance`, so that other work gets its turn in between.
  */
-export function indexLines(bytes: Uint8Array, path?: KeyPath): LineIndex {
-  requireUtf8(bytes, 'The body');
-  const scanner = createScanner({ ...(path ? { path } : {}), oneLine: true });
-  let places = new Int32Array(PLACE.size * 1024);
-  let count = 0;
-  for (let at = nextLine(bytes, 0); at < bytes.length; at = nextLine(bytes, at)) {
-    const end = scanner.scan(bytes, at, bytes.length);
-    const behind = end < 0 ? -1 : skipBlank(bytes, end);
-    if (end < 0 || (behind < bytes.length && bytes[behind] !== NEWLINE))
-      throw lineError(scanner, bytes, behind);
-    if (count === LIMITS.batchRecords) throw tooMany();
-    if ((count + 1) * PLACE.size > places.length) places = grow(places);
-    const place = count++ * PLACE.size;
-    places[place + PLACE.valueStart] = scanner.valueStart;
-    places[place + PLACE.valueEnd] = end;
-    places[place + PLACE.keyStart] = scanner.keyStart;
-    places[place + PLACE.keyEnd] = scanner.keyEnd;
-    at = behind;
+export class LineIndexer implements LineIndex {
+  readonly bytes: Uint8Array;
+  count = 0;
+  places = new Int32Array(PLACE.size * 1024);
+  readonly #scanner: JsonScanner;
+  #position: number;
+
+  /** Throws BAD_ENCODING. */
+  constructor(bytes: Uint8Array, path?: KeyPath) {
+    requireUtf8(bytes, 'The body');
+    this.bytes = bytes;
+    this.#scanner = createScanner({ ...(path ? { path } : {}), oneLine: true });
+    this.#position = nextLine(bytes, 0);
   }
-  return { bytes, count, places, lineOf: (index) => countNewlines(bytes, places[index * PLACE.size]!) };
+
+  /**
+   * Goes through at least `maxBytes` more, to the end of a line; true when the body is done. Throws BAD_JSON with the
+   * line and the byte in it, and PAYLOAD_TOO_LARGE past `LIMITS.batchRecords` values.
+   */
+  advance(maxBytes: number): boolean {
+    const { bytes } = this;
+    const scanner = this.#scanner;
+    const pause = this.#position + maxBytes;
+    let at = this.#position;
+    while (at < bytes.length && at < pause) {
+      const end = scanner.scan(bytes, at, bytes.length);
+      const behind = end < 0 ? -1 : skipBlank(bytes, end);
+      if (end < 0 || (behind < bytes.length && bytes[behind] !== NEWLINE))
+        throw lineError(scanner, bytes, behind, this.count);
+      this.#add(scanner, end);
+      at = nextLine(bytes, behind);
+    }
+    this.#position = at;
+    return at >= bytes.length;
+  }
+
+  #add(scanner: JsonScanner, end: number): void {
+    if (this.count === LIMITS.batchRecords) throw tooMany();
+    const place = this.count++ * PLACE.size;
+    if (place === this.places.length) this.places = grow(this.places);
+    this.places[place + PLACE.valueStart] = scanner.valueStart;
+    this.places[place + PLACE.valueEnd] = end;
+    this.places[place + PLACE.keyStart] = scanner.keyStart;
+    this.places[place + PLACE.keyEnd] = scanner.keyEnd;
+  }
+}
+
+/** The index of a whole body at once. Throws what `LineIndexer` throws. */
+export function indexLines(bytes: Uint8Array, path?: KeyPath): LineIndex {
+  const indexer = new LineIndexer(bytes, path);
+  indexer.advance(Number.POSITIVE_INFINITY);
+  return indexer;
 }
 
 /** The first byte at or after `at` that is neither blank nor a newline. */
@@ -71,13 +101,13 @@ function grow(places: Int32Array): Int32Array<ArrayBuffer> {
   return larger;
 }
 
-function lineError(scanner: JsonScanner, bytes: Uint8Array, behind: number): MillraceError {
+function lineError(scanner: JsonScanner, bytes: Uint8Array, behind: number, record: number): MillraceError {
   const at = behind < 0 ? Math.min(scanner.failedAt, bytes.length) : behind;
   // A failure at a newline belongs to the line that it ends.
   const lineStart = at === 0 ? 0 : bytes.lastIndexOf(NEWLINE, at - 1) + 1;
   const failure =
     behind < 0 ? scanner : { failedAt: behind, expected: 'the end of the line (one value a line)' };
-  return jsonError(failure, bytes, lineStart, countNewlines(bytes, lineStart) + 1);
+  return jsonError(failure, bytes, lineStart, { record, line: countNewlines(bytes, lineStart) + 1 });
 }
 
 function tooMany(): MillraceError {

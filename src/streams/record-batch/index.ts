@@ -1,3 +1,4 @@
+export { decompressRecords, MAX_DECOMPRESSED_BYTES } from './compression.ts';
 export { crc32c } from './crc32c.ts';
 export { type DecodedRecord, decodeBatch, decodeBatches, RecordCursor, readMarker } from './decode.ts';
 export {

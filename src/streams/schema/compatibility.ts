@@ -1,4 +1,9 @@
-import { type CompatibilityMode, type InputProblem, type JsonSchema, MillraceError } from '../../kernel/index.ts';
+import {
+  type CompatibilityMode,
+  type InputProblem,
+  type JsonSchema,
+  MillraceError,
+} from '../../kernel/index.ts';
 import type { SchemaVersion } from '../service.ts';
 import { createComparison } from './subset.ts';
 
@@ -7,7 +12,8 @@ export function subsetProblem(narrow: JsonSchema, wide: JsonSchema): InputProble
   return createComparison(narrow, wide).problem(narrow, wide, '');
 }
 
-const describe = ({ path, message }: InputProblem): string => `${path === '' ? 'the value' : path} ${message}`;
+const describe = ({ path, message }: InputProblem): string =>
+  `${path === '' ? 'the value' : path} ${message}`;
 
 /**
  * Backward: what was written under an earlier schema fits the next, so new readers read old records. Forward: what

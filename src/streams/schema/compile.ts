@@ -31,6 +31,7 @@ const OPTIONS: Options = {
   strictTypes: false,
   strictTuples: false,
   strictRequired: false,
+  allowMatchingProperties: true,
   validateSchema: false,
   meta: false,
   addUsedSchema: false,
@@ -122,3 +123,13 @@ export function createSchemaCompiler(): SchemaCompiler {
     },
   };
 }
+
+/** The first problem of `value` under a schema that was compiled, and so checked, before; none when it fits. */
+export function valueProblems(schema: JsonSchema, value: Json): readonly InputProblem[] {
+  const validate = build(schema, inspectSchema(schema), false);
+  return validate(value) ? [] : toProblems(validate.errors ?? []);
+}
+
+/** Whether `value` fits a part of a schema that was compiled before. */
+export const fitsSchema = (schema: JsonSchema, value: Json): boolean =>
+  valueProblems(schema, value).length === 0;

@@ -1,7 +1,7 @@
 import type { InputProblem, Json, JsonSchema } from '../../kernel/index.ts';
 import { pointer } from './canonical.ts';
 import { lowerBound, smallest, upperBound } from './subset-scalars.ts';
-import type { Comparison, Conjunction, Node } from './subset.ts';
+import type { Comparison, Conjunction, Node } from './subset-types.ts';
 
 interface Items {
   readonly first: readonly Json[];
@@ -14,18 +14,36 @@ function itemsOf(node: Node): Items {
   return { first: Array.isArray(node.prefixItems) ? node.prefixItems : [], rest: node.items ?? true };
 }
 
-export function arrayProblem(comparison: Comparison, all: Conjunction, wide: Node, path: string): InputProblem | undefined {
+export function arrayProblem(
+  comparison: Comparison,
+  all: Conjunction,
+  wide: Node,
+  path: string,
+): InputProblem | undefined {
   if (!all.types.has('array')) return undefined;
-  const unique = wide.uniqueItems === true && smallest(all, 'maxItems') > 1 && !all.nodes.some((node) => node.uniqueItems === true);
+  const unique =
+    wide.uniqueItems === true &&
+    smallest(all, 'maxItems') > 1 &&
+    !all.nodes.some((node) => node.uniqueItems === true);
   return (
     lowerBound(all, wide, path, 'minItems', 0) ??
     upperBound(all, wide, path, 'maxItems') ??
-    (unique ? { path: pointer(path, 'uniqueItems'), message: 'excludes lists with repeated items, which were allowed' } : undefined) ??
+    (unique
+      ? {
+          path: pointer(path, 'uniqueItems'),
+          message: 'excludes lists with repeated items, which were allowed',
+        }
+      : undefined) ??
     itemsProblem(comparison, all, wide, path)
   );
 }
 
-function itemsProblem(comparison: Comparison, all: Conjunction, wide: Node, path: string): InputProblem | undefined {
+function itemsProblem(
+  comparison: Comparison,
+  all: Conjunction,
+  wide: Node,
+  path: string,
+): InputProblem | undefined {
   const wanted = itemsOf(wide);
   const own = all.nodes.map(itemsOf);
   const listed = Math.max(wanted.first.length, ...own.map(({ first }) => first.length));

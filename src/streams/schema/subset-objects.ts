@@ -2,7 +2,7 @@ import type { InputProblem, Json, JsonSchema } from '../../kernel/index.ts';
 import { pointer } from './canonical.ts';
 import { compilePattern } from './pattern.ts';
 import { lowerBound, smallest, upperBound } from './subset-scalars.ts';
-import { type Comparison, type Conjunction, isNode, type Node } from './subset.ts';
+import { type Comparison, type Conjunction, isNode, type Node } from './subset-types.ts';
 
 const membersOf = (node: Node): Node => (isNode(node.properties) ? node.properties : {});
 const patternsOf = (node: Node): [string, Json][] =>
@@ -31,9 +31,16 @@ function unnamed(all: Conjunction): { rest: JsonSchema; patterns: [string, Json]
   };
 }
 
-export function objectProblem(comparison: Comparison, all: Conjunction, wide: Node, path: string): InputProblem | undefined {
+export function objectProblem(
+  comparison: Comparison,
+  all: Conjunction,
+  wide: Node,
+  path: string,
+): InputProblem | undefined {
   if (!all.types.has('object')) return undefined;
-  const closed = all.nodes.find((node) => node.additionalProperties === false && patternsOf(node).length === 0);
+  const closed = all.nodes.find(
+    (node) => node.additionalProperties === false && patternsOf(node).length === 0,
+  );
   const atMost = closed ? Object.keys(membersOf(closed)).length : Number.POSITIVE_INFINITY;
   return (
     requiredProblem(all, wide, path) ??
@@ -47,11 +54,20 @@ export function objectProblem(comparison: Comparison, all: Conjunction, wide: No
 
 function requiredProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {
   const required = requiredOf(all);
-  const added = Array.isArray(wide.required) ? (wide.required as string[]).find((name) => !required.has(name)) : undefined;
-  return added === undefined ? undefined : { path: pointer(path, added), message: 'is required, but was not before' };
+  const added = Array.isArray(wide.required)
+    ? (wide.required as string[]).find((name) => !required.has(name))
+    : undefined;
+  return added === undefined
+    ? undefined
+    : { path: pointer(path, added), message: 'is required, but was not before' };
 }
 
-function namedProblem(comparison: Comparison, all: Conjunction, wide: Node, path: string): InputProblem | undefined {
+function namedProblem(
+  comparison: Comparison,
+  all: Conjunction,
+  wide: Node,
+  path: string,
+): InputProblem | undefined {
   for (const [name, schema] of Object.entries(membersOf(wide))) {
     const found = comparison.problem(member(all, name), schema as JsonSchema, pointer(path, name));
     if (!found) continue;
@@ -64,15 +80,25 @@ function namedProblem(comparison: Comparison, all: Conjunction, wide: Node, path
   return undefined;
 }
 
-function patternProblem(comparison: Comparison, all: Conjunction, wide: Node, path: string): InputProblem | undefined {
+function patternProblem(
+  comparison: Comparison,
+  all: Conjunction,
+  wide: Node,
+  path: string,
+): InputProblem | undefined {
   const named = new Set(all.nodes.flatMap((node) => Object.keys(membersOf(node))));
   for (const [pattern, schema] of patternsOf(wide)) {
     const place = pointer(pointer(path, 'patternProperties'), pattern);
     for (const name of named) {
-      const found = matches(pattern, name) && comparison.problem(member(all, name), schema as JsonSchema, place);
+      const found =
+        matches(pattern, name) && comparison.problem(member(all, name), schema as JsonSchema, place);
       if (found) return found;
     }
-    const same = all.nodes.flatMap((node) => patternsOf(node).filter(([own]) => own === pattern).map(([, own]) => own));
+    const same = all.nodes.flatMap((node) =>
+      patternsOf(node)
+        .filter(([own]) => own === pattern)
+        .map(([, own]) => own),
+    );
     if (same.length > 0 && !comparison.problem({ allOf: same }, schema as JsonSchema, place)) continue;
     const found = unnamedProblem(comparison, all, schema as JsonSchema, place);
     if (found) return found;
@@ -80,7 +106,12 @@ function patternProblem(comparison: Comparison, all: Conjunction, wide: Node, pa
   return undefined;
 }
 
-function unnamedProblem(comparison: Comparison, all: Conjunction, schema: JsonSchema, path: string): InputProblem | undefined {
+function unnamedProblem(
+  comparison: Comparison,
+  all: Conjunction,
+  schema: JsonSchema,
+  path: string,
+): InputProblem | undefined {
   const { rest, patterns } = unnamed(all);
   for (const [, own] of patterns) {
     const found = comparison.problem(own as JsonSchema, schema, path);
@@ -90,7 +121,12 @@ function unnamedProblem(comparison: Comparison, all: Conjunction, schema: JsonSc
 }
 
 /** Members that the wide side does not name fall under its `additionalProperties`. */
-function additionalProblem(comparison: Comparison, all: Conjunction, wide: Node, path: string): InputProblem | undefined {
+function additionalProblem(
+  comparison: Comparison,
+  all: Conjunction,
+  wide: Node,
+  path: string,
+): InputProblem | undefined {
   const additional = (wide.additionalProperties ?? true) as JsonSchema;
   if (additional === true) return undefined;
   const patterns = patternsOf(wide);
@@ -107,7 +143,8 @@ function additionalProblem(comparison: Comparison, all: Conjunction, wide: Node,
   const place = pointer(path, 'additionalProperties');
   for (const schema of [rest, ...uncovered.map(([, each]) => each as JsonSchema)]) {
     const found = comparison.problem(schema, additional, place);
-    if (found) return additional === false ? { path: place, message: 'excludes members that were allowed' } : found;
+    if (found)
+      return additional === false ? { path: place, message: 'excludes members that were allowed' } : found;
   }
   return undefined;
 }

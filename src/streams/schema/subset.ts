@@ -1,10 +1,11 @@
 import type { InputProblem, Json, JsonSchema } from '../../kernel/index.ts';
-import { arrayProblem } from './subset-arrays.ts';
 import { canonicalJson, pointer } from './canonical.ts';
-import { createSchemaCompiler, type SchemaCompiler } from './compile.ts';
+import { fitsSchema } from './compile.ts';
 import { referenceTarget } from './inspect.ts';
+import { arrayProblem } from './subset-arrays.ts';
 import { objectProblem } from './subset-objects.ts';
 import { numberProblem, stringProblem } from './subset-scalars.ts';
+import { type Comparison, type Conjunction, isNode, type Node } from './subset-types.ts';
 
 /**
  * Whether every value of one JSON Schema fits another.
@@ -13,24 +14,22 @@ import { numberProblem, stringProblem } from './subset-scalars.ts';
  * C2 not complete: what cannot be decided by comparing keywords is named as a problem with the reason.
  * C3 ends: recursive schemas are followed once per pair, and the number of comparisons is bounded.
  */
-export type Node = { readonly [keyword: string]: Json };
-
-export interface Comparison {
-  /** The first reason why a value of `narrow` may not fit `wide`; undefined when all fit. */
-  problem(narrow: JsonSchema, wide: JsonSchema, path: string): InputProblem | undefined;
-}
-
-/** What one side says of a value: every node must hold. */
-export interface Conjunction {
-  readonly nodes: readonly Node[];
-  readonly types: ReadonlySet<string>;
-}
-
-const STEPS_AT_MOST = 20_000;
+const STEPS_AT_MOST = 3000;
 const TYPES = ['null', 'boolean', 'integer', 'fraction', 'string', 'array', 'object'];
 /** Keywords that constrain nothing by themselves. */
 const SILENT = new Set([
-  ...['$schema', '$id', '$comment', '$defs', 'definitions', 'title', 'description', 'default', 'examples', 'example'],
+  ...[
+    '$schema',
+    '$id',
+    '$comment',
+    '$defs',
+    'definitions',
+    'title',
+    'description',
+    'default',
+    'examples',
+    'example',
+  ],
   ...['deprecated', 'readOnly', 'writeOnly', 'xml', 'externalDocs', 'discriminator', 'contentEncoding'],
   ...['contentMediaType', 'contentSchema', 'nullable', 'then', 'else', 'minContains', 'maxContains'],
 ]);
@@ -49,13 +48,17 @@ const STRUCTURED = new Set([
   ...['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
   ...['minLength', 'maxLength', 'pattern', 'format'],
   ...['items', 'prefixItems', 'additionalItems', 'minItems', 'maxItems', 'uniqueItems'],
-  ...['properties', 'patternProperties', 'additionalProperties', 'required', 'minProperties', 'maxProperties'],
+  ...[
+    'properties',
+    'patternProperties',
+    'additionalProperties',
+    'required',
+    'minProperties',
+    'maxProperties',
+  ],
 ]);
 
 const FALSE: Node = { not: true };
-export const isNode = (value: Json | undefined): value is Node =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Kinds of values a node's `type` allows; numbers are either whole or not. */
 function typesOf(node: Node): Set<string> {
   const { type } = node;
@@ -87,7 +90,6 @@ class SchemaComparison implements Comparison {
   readonly #narrowRoot: JsonSchema;
   readonly #wideRoot: JsonSchema;
   readonly #assumed = new Set<string>();
-  readonly #compiler: SchemaCompiler = createSchemaCompiler();
   #steps = 0;
 
   constructor(narrowRoot: JsonSchema, wideRoot: JsonSchema) {
@@ -100,10 +102,11 @@ class SchemaComparison implements Comparison {
     if (++this.#steps > STEPS_AT_MOST) return { path, message: 'is too large to be compared' };
     const pair = `${canonicalJson(narrow)}\n${canonicalJson(wide)}`;
     if (this.#assumed.has(pair)) return undefined;
+    const before = this.#assumed.size;
     this.#assumed.add(pair);
     const found = this.#compare(narrow, wide, path);
-    // A pair that failed must not be taken for granted elsewhere.
-    if (found) this.#assumed.delete(pair);
+    // What was concluded on the way may rest on the pair that failed: none of it may be taken for granted elsewhere.
+    if (found) for (const later of [...this.#assumed].slice(before)) this.#assumed.delete(later);
     return found;
   }
 
@@ -139,6 +142,8 @@ class SchemaComparison implements Comparison {
 
   /** Splits the narrow side into cases, each of which must fit: alternatives first, then kinds of values. */
   #byCases(all: Conjunction, wide: JsonSchema, path: string): boolean {
+    const listed = all.nodes.map(finiteValues).find((values) => values !== undefined);
+    if (listed) return listed.every((value) => fits(this.#wideRoot, { allOf: [wide] }, value) === true);
     for (const [index, node] of all.nodes.entries()) {
       for (const keyword of ['anyOf', 'oneOf'] as const) {
         const cases = node[keyword];
@@ -148,18 +153,17 @@ class SchemaComparison implements Comparison {
         return cases.every((one) => !this.problem({ allOf: [...rest, one as Json] }, wide, path));
       }
     }
-    if (all.types.size < 2 || !this.#hasAlternatives(wide)) return false;
-    const kinds = [...all.types].filter((type) => type !== 'fraction' || !all.types.has('integer'));
-    return kinds.every((kind) => {
-      const type = kind === 'integer' && all.types.has('fraction') ? 'number' : kind === 'fraction' ? 'number' : kind;
-      return !this.problem({ allOf: [...all.nodes, { type }] }, wide, path);
-    });
+    const kinds = new Set([...all.types].map((type) => (type === 'fraction' ? 'number' : type)));
+    if (kinds.has('number')) kinds.delete('integer');
+    if (kinds.size < 2 || !this.#hasAlternatives(wide)) return false;
+    return [...kinds].every((type) => !this.problem({ allOf: [...all.nodes, { type }] }, wide, path));
   }
 
   #hasAlternatives(wide: Json | undefined): boolean {
     if (!isNode(wide)) return false;
     if (wide.anyOf !== undefined || wide.oneOf !== undefined) return true;
-    if (typeof wide.$ref === 'string' && this.#hasAlternatives(referenceTarget(this.#wideRoot, wide.$ref))) return true;
+    if (typeof wide.$ref === 'string' && this.#hasAlternatives(referenceTarget(this.#wideRoot, wide.$ref)))
+      return true;
     return Array.isArray(wide.allOf) && wide.allOf.some((part) => this.#hasAlternatives(part as Json));
   }
 
@@ -196,22 +200,27 @@ class SchemaComparison implements Comparison {
   #typeProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {
     const allowed = typesOf(wide);
     const missing = [...all.types.difference(allowed)].map((type) => (type === 'fraction' ? 'number' : type));
-    return missing.length === 0 ? undefined : { path, message: `no longer allows ${[...new Set(missing)].join(' or ')}` };
+    return missing.length === 0
+      ? undefined
+      : { path, message: `no longer allows ${[...new Set(missing)].join(' or ')}` };
   }
 
   #valuesProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {
     const allowed = finiteValues(wide);
     if (!allowed) return undefined;
     const texts = new Set(allowed.map(canonicalJson));
-    const possible = all.nodes.map(finiteValues).find((values) => values !== undefined) ?? valuesOfTypes(all.types);
+    const possible =
+      all.nodes.map(finiteValues).find((values) => values !== undefined) ?? valuesOfTypes(all.types);
     if (!possible) return { path, message: 'allows only listed values where others were allowed' };
     const lost = possible.find((value) => !texts.has(canonicalJson(value)) && this.#fitsNarrow(all, value));
-    return lost === undefined ? undefined : { path, message: `no longer allows the value ${JSON.stringify(lost)}` };
+    return lost === undefined
+      ? undefined
+      : { path, message: `no longer allows the value ${JSON.stringify(lost)}` };
   }
 
   /** Listed values that another keyword of the same side excludes cannot have been written. */
   #fitsNarrow(all: Conjunction, value: Json): boolean {
-    return fits(this.#compiler, this.#narrowRoot, { allOf: all.nodes }, value) !== false;
+    return fits(this.#narrowRoot, { allOf: all.nodes }, value) !== false;
   }
 
   #alternativesProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {
@@ -224,22 +233,28 @@ class SchemaComparison implements Comparison {
     const chosen = oneOf.findIndex((one) => !this.problem(narrow, one as JsonSchema, path));
     if (chosen < 0) return { path, message: 'has no alternative that takes everything that was allowed' };
     const clear = oneOf.every((one, index) => index === chosen || this.#excludes(all, one as JsonSchema));
-    return clear ? undefined : { path, message: 'uses oneOf with alternatives that may overlap, which cannot be judged; use anyOf' };
+    return clear
+      ? undefined
+      : { path, message: 'uses oneOf with alternatives that may overlap, which cannot be judged; use anyOf' };
   }
 
   /** Whether no value of the conjunction can fit `other`: by its kind, or by a member with another constant. */
   #excludes(all: Conjunction, other: JsonSchema): boolean {
     if (!isNode(other)) return other === false;
-    if (typeof other.$ref === 'string') return this.#excludes(all, referenceTarget(this.#wideRoot, other.$ref) as JsonSchema);
+    if (typeof other.$ref === 'string')
+      return this.#excludes(all, referenceTarget(this.#wideRoot, other.$ref) as JsonSchema);
     if (all.types.isDisjointFrom(typesOf(other))) return true;
     const values = finiteValues(other);
     const own = all.nodes.map(finiteValues).find((list) => list !== undefined);
-    if (values && own && new Set(values.map(canonicalJson)).isDisjointFrom(new Set(own.map(canonicalJson)))) return true;
+    if (values && own && new Set(values.map(canonicalJson)).isDisjointFrom(new Set(own.map(canonicalJson))))
+      return true;
     return all.types.size === 1 && all.types.has('object') && this.#excludesByMember(all, other);
   }
 
   #excludesByMember(all: Conjunction, other: Node): boolean {
-    const required = new Set(all.nodes.flatMap((node) => (Array.isArray(node.required) ? (node.required as string[]) : [])));
+    const required = new Set(
+      all.nodes.flatMap((node) => (Array.isArray(node.required) ? (node.required as string[]) : [])),
+    );
     const members = isNode(other.properties) ? other.properties : {};
     return [...required].some((name) => {
       const own = all.nodes.flatMap((node) =>
@@ -261,14 +276,14 @@ function valuesOfTypes(types: ReadonlySet<string>): readonly Json[] | undefined 
   return values;
 }
 
-/** undefined when it cannot be told, because the part does not compile outside its schema. */
-function fits(compiler: SchemaCompiler, root: JsonSchema, part: Node, value: Json): boolean | undefined {
-  const parts = isNode(root) ? { $defs: root.$defs ?? {}, definitions: root.definitions ?? {} } : {};
-  try {
-    return compiler.compile({ ...parts, ...part }).problems(value, 0).length === 0;
-  } catch {
-    return undefined;
-  }
+/** undefined when it cannot be told, because the part refers to places outside the definitions it is moved with. */
+function fits(root: JsonSchema, part: Node, value: Json): boolean | undefined {
+  const { $defs = {}, definitions = {} } = isNode(root) ? root : {};
+  const moved: Node = { $defs, definitions, ...part };
+  const references = canonicalJson(moved).matchAll(/"\$ref":"([^"]*)"/g);
+  for (const [, reference] of references)
+    if (!/^#\/(?:\$defs|definitions)\//.test(reference!)) return undefined;
+  return fitsSchema(moved, value);
 }
 
 function opaqueProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {

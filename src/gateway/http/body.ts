@@ -1,13 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { type Json, LIMITS, MillraceError } from '../../kernel/index.ts';
-import { parseJson } from './json.ts';
-import type { ApiContext } from './route.ts';
+import { MillraceError } from '../../kernel/index.ts';
 
 /**
  * Reads a request's body whole, at most `limitBytes`. Throws PAYLOAD_TOO_LARGE as soon as the length is known to be
  * over it (declared or counted), without holding more than the limit.
  */
-export function readBody(request: IncomingMessage, limitBytes: number = LIMITS.bodyBytes): Promise<Buffer> {
+export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const declared = request.headers['content-length'];
   if (declared !== undefined && Number(declared) > limitBytes) return Promise.reject(tooLarge(limitBytes));
   return new Promise((resolve, reject) => {
@@ -29,16 +27,6 @@ export function readBody(request: IncomingMessage, limitBytes: number = LIMITS.b
       if (!request.complete) reject(cutShort());
     });
   });
-}
-
-/** The whole body of a request that Hono routes; bounded. */
-export function bodyOf(context: ApiContext, limitBytes?: number): Promise<Buffer> {
-  return readBody(context.env.incoming, limitBytes);
-}
-
-/** The body as JSON; throws BAD_ENCODING, BAD_JSON, PAYLOAD_TOO_LARGE. */
-export async function jsonOf(context: ApiContext, limitBytes?: number): Promise<Json> {
-  return parseJson(await bodyOf(context, limitBytes));
 }
 
 function tooLarge(limitBytes: number): MillraceError {

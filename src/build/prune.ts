@@ -1,0 +1,241 @@
+import { parseAst } from 'rolldown/parseAst';
+
+/**
+ * A module seen as a list of top-level statements: which names each declares, needs and exports. It serves one purpose:
+ * to hold out of a module just what one function needs, so that an edit elsewhere in the file leaves the function's
+ * code, and therefore its version, alone.
+ *
+ * An unused top-level declaration is dropped whatever its initialiser calls; a bare statement (`register();`) stays.
+ */
+export interface ModuleShape {
+  readonly source: string;
+  readonly statements: readonly Statement[];
+  /** Whether it makes resources itself. */
+  readonly importsMillrace: boolean;
+}
+
+export interface Statement {
+  readonly start: number;
+  readonly end: number;
+  readonly declares: readonly string[];
+  readonly needs: ReadonlySet<string>;
+  /** Kept whatever is asked for: it does something by itself. */
+  readonly acts: boolean;
+  /** Where it imports or re-exports from. */
+  readonly from?: { readonly specifier: string; readonly start: number; readonly end: number };
+  readonly links: readonly Link[];
+}
+
+/** One name that crosses the module's border. `*` is the whole namespace. */
+export interface Link {
+  readonly kind: 'import' | 'export' | 'reexport';
+  /** Name inside this module: of the declaration an export shows, of the binding an import makes. */
+  readonly local: string;
+  /** Name outside: exported as, or imported from the other module as. */
+  readonly outer: string;
+  /** Of a re-export: the name in the module it comes from. */
+  readonly source?: string;
+}
+
+interface Node {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly [property: string]: unknown;
+}
+
+const EXPRESSION_OF_TYPESCRIPT = new Set([
+  'TSAsExpression',
+  'TSSatisfiesExpression',
+  'TSNonNullExpression',
+  'TSTypeAssertion',
+  'TSInstantiationExpression',
+]);
+
+const isNode = (value: unknown): value is Node =>
+  typeof value === 'object' && value !== null && typeof (value as Node).type === 'string';
+
+/** Names of all identifiers under `node` that may refer to a binding; too many is safe, too few is not. */
+function collectReferences(node: Node, into: Set<string>): void {
+  if (node.type === 'Identifier' || node.type === 'JSXIdentifier') into.add(node.name as string);
+  if (node.type.startsWith('TS') && !EXPRESSION_OF_TYPESCRIPT.has(node.type)) return;
+  for (const [property, value] of Object.entries(node)) {
+    const isName =
+      (property === 'property' && node.type === 'MemberExpression') ||
+      (property === 'key' && (node.type === 'Property' || node.type === 'PropertyDefinition'));
+    if (isName && node.computed !== true && node.shorthand !== true) continue;
+    if (Array.isArray(value)) {
+      for (const each of value) if (isNode(each)) collectReferences(each, into);
+    } else if (isNode(value)) collectReferences(value, into);
+  }
+}
+
+function referencesOf(node: Node): Set<string> {
+  const names = new Set<string>();
+  collectReferences(node, names);
+  return names;
+}
+
+/** Names that a declaration binds, patterns included. */
+function declaredBy(node: Node): string[] {
+  if (node.type === 'VariableDeclaration') {
+    return (node.declarations as Node[]).flatMap((each) => [...referencesOf(each.id as Node)]);
+  }
+  const id = node.id;
+  return isNode(id) && typeof id.name === 'string' ? [id.name] : [];
+}
+
+const nameOf = (node: unknown): string => ((node as Node).name ?? (node as Node).value) as string;
+
+function fromOf(node: Node): Statement['from'] {
+  const source = node.source as Node;
+  return { specifier: source.value as string, start: source.start, end: source.end };
+}
+
+function importStatement(node: Node): Partial<Statement> {
+  const specifiers = node.specifiers as Node[];
+  const values = specifiers.filter((each) => each.importKind !== 'type');
+  if (node.importKind === 'type' || (specifiers.length > 0 && values.length === 0)) return {};
+  const links = values.map((each): Link => {
+    const outer =
+      each.type === 'ImportSpecifier'
+        ? nameOf(each.imported)
+        : each.type === 'ImportDefaultSpecifier'
+          ? 'default'
+          : '*';
+    return { kind: 'import', local: nameOf(each.local), outer };
+  });
+  return {
+    declares: links.map((link) => link.local),
+    acts: links.length === 0,
+    from: fromOf(node),
+    links,
+  };
+}
+
+function namedExport(node: Node): Partial<Statement> {
+  if (node.exportKind === 'type') return {};
+  if (isNode(node.declaration)) {
+    const declares = declaredBy(node.declaration);
+    const links = declares.map((name): Link => ({ kind: 'export', local: name, outer: name }));
+    return { declares, needs: referencesOf(node.declaration), links };
+  }
+  const specifiers = (node.specifiers as Node[]).filter((each) => each.exportKind !== 'type');
+  if (isNode(node.source)) {
+    const links = specifiers.map(
+      (each): Link => ({
+        kind: 'reexport',
+        local: '',
+        outer: nameOf(each.exported),
+        source: nameOf(each.local),
+      }),
+    );
+    return { from: fromOf(node), links };
+  }
+  const links = specifiers.map(
+    (each): Link => ({ kind: 'export', local: nameOf(each.local), outer: nameOf(each.exported) }),
+  );
+  return { needs: new Set(links.map((link) => link.local)), links };
+}
+
+function describe(node: Node): Partial<Statement> {
+  switch (node.type) {
+    case 'ImportDeclaration':
+      return importStatement(node);
+    case 'ExportNamedDeclaration':
+      return namedExport(node);
+    case 'ExportDefaultDeclaration': {
+      const declaration = node.declaration as Node;
+      const links: Link[] = [{ kind: 'export', local: 'default', outer: 'default' }];
+      return { declares: ['default', ...declaredBy(declaration)], needs: referencesOf(declaration), links };
+    }
+    case 'ExportAllDeclaration': {
+      if (node.exportKind === 'type') return {};
+      const outer = isNode(node.exported) ? nameOf(node.exported) : '*';
+      return { from: fromOf(node), links: [{ kind: 'reexport', local: '', outer, source: '*' }] };
+    }
+    case 'VariableDeclaration':
+    case 'FunctionDeclaration':
+    case 'ClassDeclaration':
+      return { declares: declaredBy(node), needs: referencesOf(node) };
+    default:
+      if (node.type.startsWith('TSInterface') || node.type.startsWith('TSTypeAlias')) return {};
+      return { declares: declaredBy(node), needs: actsOn(node), acts: true };
+  }
+}
+
+/** Enums and namespaces hide their references from `collectReferences`; keep all names they mention. */
+function actsOn(node: Node): Set<string> {
+  if (!node.type.startsWith('TS')) return referencesOf(node);
+  const names = new Set<string>();
+  for (const value of Object.values(node))
+    if (isNode(value)) collectReferences({ ...value, type: 'X' }, names);
+  return names;
+}
+
+/** Throws what the parser throws; the bundler has the better message for a file that does not parse. */
+export function shapeOf(source: string, path: string): ModuleShape {
+  const program = parseAst(source, { lang: path.endsWith('x') ? 'tsx' : 'ts' }, path) as unknown as {
+    body: Node[];
+  };
+  const statements = program.body.map(
+    (node): Statement => ({
+      start: node.start,
+      end: node.end,
+      declares: [],
+      needs: new Set(),
+      acts: false,
+      links: [],
+      ...describe(node),
+    }),
+  );
+  const importsMillrace = statements.some(
+    ({ from }) => from?.specifier === 'millrace' || from?.specifier.startsWith('millrace/'),
+  );
+  return { source, statements, importsMillrace };
+}
+
+/** The statements that exporting `names` takes, in their order. */
+export function neededFor(shape: ModuleShape, names: ReadonlySet<string>): ReadonlySet<Statement> {
+  const kept = new Set<Statement>();
+  const declaredIn = new Map<string, Statement>();
+  for (const statement of shape.statements) {
+    for (const name of statement.declares) declaredIn.set(name, statement);
+  }
+  const keep = (statement: Statement | undefined): void => {
+    if (!statement || kept.has(statement)) return;
+    kept.add(statement);
+    for (const name of statement.needs) keep(declaredIn.get(name));
+  };
+  for (const statement of shape.statements) {
+    const exportsOne = statement.links.some(
+      (link) => link.kind !== 'import' && (names.has('*') || names.has(link.outer) || link.outer === '*'),
+    );
+    if (statement.acts || exportsOne) keep(statement);
+  }
+  return kept;
+}
+
+/** The source with all but `kept` blanked out: every character that stays keeps its line and column. */
+export function blankOthers(
+  shape: ModuleShape,
+  kept: ReadonlySet<Statement>,
+  redirect: (specifier: string) => string | undefined,
+): string {
+  let text = '';
+  let at = 0;
+  const blank = (from: number, to: number): string => shape.source.slice(from, to).replace(/[^\n\r]/g, ' ');
+  for (const statement of shape.statements) {
+    if (!kept.has(statement)) {
+      text += shape.source.slice(at, statement.start) + blank(statement.start, statement.end);
+      at = statement.end;
+      continue;
+    }
+    const target = statement.from && redirect(statement.from.specifier);
+    if (statement.from && target !== undefined) {
+      text += shape.source.slice(at, statement.from.start) + JSON.stringify(target);
+      at = statement.from.end;
+    }
+  }
+  return text + shape.source.slice(at);
+}

@@ -1,0 +1,131 @@
+import type { Assignment, StateView, StateWrite } from '../../streams/index.ts';
+import type { StateChange, StateValues } from '../invocation.ts';
+import { keyOf, keyText } from './slab.ts';
+import type { Work } from './types.ts';
+import { sizeOf } from './work.ts';
+
+/** A write that the function made and no commit has confirmed. */
+interface PendingWrite extends StateWrite {
+  readonly text: string;
+}
+
+/** The writes that one commit carries: the last one of each key. */
+export type WriteSet = Map<KeyedState, Map<string, PendingWrite>>;
+
+/** One state of one function in one partition: the committed view with what is pending over it. */
+export interface KeyedState {
+  readonly view: StateView;
+  readonly pending: Map<string, PendingWrite>;
+}
+
+/** What a write needs beside its bytes. */
+export interface WriteTarget {
+  readonly store: string;
+  readonly partition: number;
+  readonly expiresAtMs: number | undefined;
+}
+
+/** A packed set of values, and how many of the records fit. */
+export interface Packed {
+  readonly values: StateValues;
+  readonly records: number;
+}
+
+export async function openKeyedState(
+  assignment: Assignment,
+  store: string,
+  partition: number,
+): Promise<KeyedState> {
+  return { view: await assignment.state(store, partition), pending: new Map() };
+}
+
+function currentValue(
+  state: KeyedState,
+  key: Uint8Array,
+  text: string,
+  nowMs: number,
+): Uint8Array | undefined {
+  const written = state.pending.get(text);
+  if (!written) return state.view.get(key);
+  const expired = written.expiresAtMs !== undefined && written.expiresAtMs <= nowMs;
+  return written.value === null || expired ? undefined : written.value;
+}
+
+const NO_VALUE = -1;
+const SAME_KEY = -2;
+
+/**
+ * Packs the values for the records of `work` as `StateValues` says, for as many records as fit into `maxBytes` (at least
+ * one). A record without a key has no value.
+ */
+export function packValues(state: KeyedState, work: Work, nowMs: number, maxBytes: number): Packed {
+  const values: (Uint8Array | undefined | null)[] = [];
+  const seen = new Set<string>();
+  let size = 0;
+  for (let at = 0; at < sizeOf(work); at++) {
+    const text = keyText(work.slabs[at]!, work.indexes[at]!);
+    const repeated = text !== null && seen.has(text);
+    const value =
+      text === null || repeated
+        ? undefined
+        : currentValue(state, keyOf(work.slabs[at]!, work.indexes[at]!)!, text, nowMs);
+    const bytes = 4 + (value?.length ?? 0);
+    if (at > 0 && size + bytes > maxBytes) break;
+    size += bytes;
+    values.push(repeated ? null : value);
+    if (text !== null) seen.add(text);
+  }
+  return { values: pack(values, size), records: values.length };
+}
+
+function pack(values: readonly (Uint8Array | undefined | null)[], size: number): Uint8Array {
+  const packed = new Uint8Array(size);
+  const view = new DataView(packed.buffer);
+  let at = 0;
+  for (const value of values) {
+    view.setInt32(at, value === null ? SAME_KEY : value === undefined ? NO_VALUE : value.length, true);
+    at += 4;
+    if (!value) continue;
+    packed.set(value, at);
+    at += value.length;
+  }
+  return packed;
+}
+
+/** Makes a write visible to events that are sent from now on, and puts it into the commit that is being gathered. */
+export function write(
+  state: KeyedState,
+  record: { readonly key: Uint8Array; readonly text: string },
+  change: StateChange,
+  target: WriteTarget,
+  writes: WriteSet,
+): void {
+  const { store, partition, expiresAtMs } = target;
+  const { key, text } = record;
+  const entry: PendingWrite = {
+    store,
+    partition,
+    key,
+    text,
+    value: change.value,
+    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+  };
+  state.pending.set(text, entry);
+  let set = writes.get(state);
+  if (!set) writes.set(state, (set = new Map()));
+  set.set(text, entry);
+}
+
+export function writesOf(writes: WriteSet): StateWrite[] {
+  const all: StateWrite[] = [];
+  for (const set of writes.values())
+    for (const { store, partition, key, value, expiresAtMs } of set.values())
+      all.push({ store, partition, key, value, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) });
+  return all;
+}
+
+/** After the commit: the view shows the writes itself; only later ones stay pending. */
+export function confirm(writes: WriteSet): void {
+  for (const [state, set] of writes)
+    for (const [text, entry] of set) if (state.pending.get(text) === entry) state.pending.delete(text);
+}

@@ -1,0 +1,41 @@
+import { type BatchHeader, type LogStore, readMarker, splitBatches } from '../../streams/index.ts';
+import { indexBatches, type Slab } from './slab.ts';
+import type { PartitionQueue } from './types.ts';
+
+export interface Fetched {
+  readonly slab: Slab;
+  readonly nextOffset: number;
+}
+
+/** Tells the batches of aborted transactions from the rest, going through one fetch in order. */
+function visibility(
+  bytes: Uint8Array,
+  aborted: readonly { readonly producerId: number; readonly firstOffset: number }[],
+): (header: BatchHeader) => boolean {
+  if (aborted.length === 0) return (header) => !header.control;
+  const hidden = new Set<number>();
+  const open = new Set<number>();
+  const waiting = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset);
+  for (const { position, header } of splitBatches(bytes)) {
+    while (waiting.length > 0 && waiting[0]!.firstOffset <= header.lastOffset)
+      open.add(waiting.shift()!.producerId);
+    if (!header.control && header.transactional && open.has(header.producerId)) hidden.add(header.baseOffset);
+    if (header.control && readMarker(bytes, position) === 'abort') open.delete(header.producerId);
+  }
+  return (header) => !header.control && !hidden.has(header.baseOffset);
+}
+
+/** Reads on from where the queue stands. Undefined at the end. */
+export async function readOn(
+  log: LogStore,
+  queue: PartitionQueue,
+  maxBytes: number,
+): Promise<Fetched | undefined> {
+  const { topic, partition, fetchOffset, skip } = queue;
+  const result = await log.fetch({ topic, partition, offset: fetchOffset, maxBytes, isolation: 'committed' });
+  const bytes = result.batches;
+  if (bytes.length === 0) return undefined;
+  let nextOffset = fetchOffset;
+  for (const { header } of splitBatches(bytes)) nextOffset = header.lastOffset + 1;
+  return { slab: indexBatches(bytes, fetchOffset, skip, visibility(bytes, result.aborted)), nextOffset };
+}

@@ -1,0 +1,127 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isLoopbackHost } from '../../govern/index.ts';
+import {
+  type Clock,
+  type Guard,
+  MillraceError,
+  type Principal,
+  signal,
+  signalled,
+} from '../../kernel/index.ts';
+import { answerError } from '../http/problem.ts';
+import type { ColdListener } from './cold.ts';
+import { Exchange } from './exchange.ts';
+import { createHotTable, type HotMatch } from './hot-table.ts';
+import { checkLoopbackRequest, isLoopbackAddress } from './loopback.ts';
+import { openApiRoute } from './openapi.ts';
+import type { RouteBase, RouteGroup } from './route.ts';
+import type { Served, Setting } from './setting.ts';
+
+export interface ServeOptions {
+  readonly host: string;
+  readonly guard: Guard;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly groups: readonly RouteGroup[];
+}
+
+export type Serve = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** Answers one request: checks where it comes from, finds its route, asks the guard, runs the handler. */
+export function createServe(options: ServeOptions, setting: Setting): Serve {
+  const groups = [...options.groups, openApiRoute(options.groups, options.version)];
+  const hotTable = createHotTable(groups.flatMap((group) => group.hot ?? []));
+  const onLoopback = isLoopbackHost(options.host);
+  const authorize = createAuthorize(options.guard, onLoopback);
+  let cold: Promise<ColdListener> | undefined;
+
+  const loadCold = async (): Promise<ColdListener> => {
+    const { createColdListener } = await import('./cold.ts');
+    return createColdListener({ groups, authorize, hotMethods: hotTable.methods, setting });
+  };
+
+  const serveHot = async (
+    match: HotMatch,
+    request: IncomingMessage,
+    response: ServerResponse,
+    search: string,
+  ): Promise<void> => {
+    const principal = await authorize(request, match.route, match.params);
+    await match.route.handle(new Exchange(request, response, match.params, search, principal, setting));
+  };
+
+  return async (request, response) => {
+    const served: Served = { route: 'none' };
+    watchServed(request, response, served, options.clock);
+    try {
+      if (onLoopback) checkLoopbackRequest(request);
+      const target = request.url ?? '/';
+      const mark = target.indexOf('?');
+      const path = mark < 0 ? target : target.slice(0, mark);
+      const match = hotTable.find(request.method ?? 'GET', path);
+      if (setting.closing.aborted && match?.route.action !== 'open') throw stopping();
+      if (match) {
+        served.route = match.route.path;
+        await serveHot(match, request, response, mark < 0 ? '' : target.slice(mark + 1));
+      } else {
+        const listener = await (cold ??= loadCold());
+        await listener(request, response, served);
+      }
+    } catch (error) {
+      answerError(request, response, error);
+    }
+  };
+}
+
+export type Authorize = (
+  request: IncomingMessage,
+  route: RouteBase,
+  params: readonly string[],
+) => Promise<Principal>;
+
+const ANYONE: Principal = { id: 'anyone', kind: 'local' };
+
+/** Asks the guard; throws UNAUTHENTICATED, FORBIDDEN. */
+function createAuthorize(guard: Guard, onLoopback: boolean): Authorize {
+  return async (request, route, params) => {
+    if (route.action === 'open') return ANYONE;
+    const principal = await guard.identify({
+      ...bearerOf(request),
+      // Behind a proxy on the same machine every peer is on loopback; only a door that is itself closed to the outside may trust that.
+      loopback: onLoopback && isLoopbackAddress(request.socket.remoteAddress),
+    });
+    guard.permit(principal, route.action, route.resource?.(params) ?? 'platform/*');
+    return principal;
+  };
+}
+
+function watchServed(request: IncomingMessage, response: ServerResponse, served: Served, clock: Clock): void {
+  if (!signalled('http.served')) return;
+  const startMs = clock.monotonic();
+  const socket = request.socket;
+  const bytesBefore = socket.bytesWritten;
+  response.once('close', () => {
+    signal('http.served', {
+      door: 'api',
+      route: served.route,
+      method: request.method ?? '',
+      status: response.statusCode,
+      durationMs: clock.monotonic() - startMs,
+      bytes: socket.bytesWritten - bytesBefore,
+    });
+  });
+}
+
+function bearerOf(request: IncomingMessage): { bearer?: string } {
+  const header = request.headers.authorization;
+  if (header === undefined) return {};
+  const match = /^Bearer +(\S+)$/i.exec(header);
+  if (match) return { bearer: match[1]! };
+  throw new MillraceError('UNAUTHENTICATED', 'Only `Authorization: Bearer <token>` is understood here.');
+}
+
+function stopping(): MillraceError {
+  return new MillraceError('UNAVAILABLE', 'The platform is stopping. Try again when it is back.', {
+    retryAfterMs: 1000,
+  });
+}

@@ -1,0 +1,370 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fsBlobStore, fsDisk } from './adapters/fs/index.ts';
+import { memoryBlobStore, memoryLogStore, memoryStateStore } from './adapters/memory/index.ts';
+import { sqliteStateStore } from './adapters/sqlite/index.ts';
+import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
+import { createDelivery, type Delivery } from './delivery/index.ts';
+import {
+  createFunctions,
+  createStreamConsumers,
+  type Functions,
+  functionsSection,
+  harnessModule,
+  type Runtime,
+  type StreamConsumers,
+  streamConsumersDeployable,
+} from './functions/index.ts';
+import {
+  type ApiDoor,
+  appRoutes,
+  createApiDoor,
+  operationRoutes,
+  type RouteGroup,
+  streamRoutes,
+  tokenRoutes,
+} from './gateway/index.ts';
+import { checkDoor, createSecrets, createTokens, type SecretStore, type Tokens } from './govern/index.ts';
+import {
+  type BlobStore,
+  type Clock,
+  type Config,
+  createIds,
+  createLifecycle,
+  createWorkers,
+  type DataFolder,
+  type Facts,
+  type Guard,
+  type LifecycleState,
+  loadConfigFile,
+  MillraceError,
+  onSignal,
+  openDataFolder,
+  platformSection,
+  type Random,
+  resolveConfig,
+  type Service,
+  type StateStore,
+  siblingModule,
+  systemClock,
+  systemRandom,
+} from './kernel/index.ts';
+import { createMetrics } from './observe/index.ts';
+import {
+  createEmbeddedLog,
+  createFacts,
+  createStreams,
+  type LogStore,
+  type Streams,
+  streamsDeployable,
+  type VerifyReport,
+} from './streams/index.ts';
+
+/** Every room's part of the configuration. */
+export const SECTIONS = [platformSection, functionsSection] as const;
+
+export type PlatformConfig = Config<typeof SECTIONS>;
+
+/** What tests and embedders put in place of the real thing. */
+export interface PlatformOverrides {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Keeps everything in memory; nothing touches the disk and no folder is locked. */
+  readonly memory?: boolean;
+  /** Ports that are taken are replaced by free ones, with a line in the log that says so. */
+  readonly fallbackPorts?: boolean;
+  /** Runs instances; worker threads unless told. */
+  readonly runtime?: Runtime;
+  /** More routes for the API port. */
+  readonly routes?: readonly RouteGroup[];
+}
+
+/** Where the doors are; null for those that are closed. */
+export interface Addresses {
+  readonly edge: string | null;
+  readonly api: string | null;
+  readonly kafka: string | null;
+}
+
+export interface Platform extends AsyncDisposable {
+  readonly state: LifecycleState;
+  readonly addresses: Addresses;
+  readonly streams: Streams;
+  readonly functions: Functions;
+  readonly consumers: StreamConsumers;
+  readonly delivery: Delivery;
+  readonly store: StateStore;
+  readonly blobs: BlobStore;
+  readonly facts: Facts;
+  readonly guard: Guard;
+  readonly tokens: Tokens;
+  readonly secrets: SecretStore;
+  /** In order; what fails stops what was started before and is thrown. */
+  start(): Promise<void>;
+  /** Refuses, stops intake, drains until the deadline of the configuration, flushes, closes. */
+  stop(): Promise<void>;
+}
+
+/** The composition root: everything that runs is made here, in the order in which it starts. */
+export function createPlatform(config: PlatformConfig, overrides: PlatformOverrides = {}): Platform {
+  const settings = config.platform;
+  const clock = overrides.clock ?? systemClock();
+  const random = overrides.random ?? systemRandom();
+  const ids = createIds(clock, random);
+  const version = packageVersion();
+
+  // What holds data
+  const folder = resolve(settings.data);
+  const substrate = overrides.memory ? memorySubstrate(clock, random) : diskSubstrate(folder, clock, random);
+  const { log, store, blobs, cacheFolder } = substrate;
+
+  // Rooms
+  const metrics = createMetrics(processUsage);
+  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
+  const streams = createStreams({ log, state: store, clock, workers });
+  const facts = createFacts(streams, { clock });
+  const { tokens, guard } = createTokens({ state: store, clock, ids, random });
+  const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
+
+  const sdk = siblingModule(import.meta.url, './sdk/index');
+  const functions = createFunctions({
+    runtime:
+      overrides.runtime ??
+      createWorkerThreadsRuntime({ harness: harnessModule(), sdk, spares: config.functions.functionSpares }),
+    clock,
+    ids,
+    random,
+    config: config.functions,
+    streams,
+    secrets,
+    providers: [],
+  });
+  const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
+  const delivery = createDelivery({
+    state: store,
+    blobs,
+    facts,
+    clock,
+    ids,
+    engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
+    cacheFolder,
+    sdkUrl: sdk.href,
+  });
+
+  // Doors
+  const addresses = (): Addresses => ({ edge: null, api: api?.url ?? null, kafka: null });
+  const api = openApi(config, {
+    clock,
+    guard,
+    version,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
+    groups: [
+      streamRoutes({ streams, state: store, clock }),
+      appRoutes({ delivery }),
+      tokenRoutes({ tokens, clock }),
+      operationRoutes({
+        version,
+        state: () => lifecycle.state,
+        metrics: () => metrics.render(),
+        verify: async () => reportOf(await log.verify()),
+        status: () => ({ ...statusOf(streams), addresses: { ...addresses() }, data: substrate.place }),
+      }),
+      ...(overrides.routes ?? []),
+    ],
+  });
+
+  const lifecycle = createLifecycle([
+    ...substrate.services,
+    workers,
+    streams,
+    facts,
+    functions,
+    consumers,
+    delivery,
+    doorCheck(config, tokens),
+    ...(api ? [api] : []),
+  ]);
+
+  return {
+    get state() {
+      return lifecycle.state;
+    },
+    get addresses() {
+      return addresses();
+    },
+    streams,
+    functions,
+    consumers,
+    delivery,
+    store,
+    blobs,
+    facts,
+    guard,
+    tokens,
+    secrets,
+    start: () => lifecycle.start(),
+    stop: () => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]()),
+    [Symbol.asyncDispose]: () => lifecycle.stop(settings.drain),
+  };
+}
+
+/** Flags beat variables, those the file, the file the defaults. Throws CONFIG_INVALID. */
+export async function loadConfig(sources: {
+  readonly flags: { readonly [flag: string]: unknown };
+  readonly env: { readonly [variable: string]: string | undefined };
+  readonly folder: string;
+}): Promise<PlatformConfig> {
+  const file = await loadConfigFile(sources.folder);
+  return resolveConfig(SECTIONS, {
+    flags: sources.flags,
+    env: sources.env,
+    file,
+    otherVariables: CLIENT_VARIABLES,
+  });
+}
+
+/** `MILLRACE_*` variables that the command line and the tests read themselves. */
+const CLIENT_VARIABLES = ['MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_FAULTS', 'MILLRACE_BENCH_DIR'];
+
+/** Reads all stored data of a platform that is not running. Throws DATA_FOLDER_LOCKED while one is. */
+export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyReport> {
+  const clock = systemClock();
+  const path = resolve(config.platform.data);
+  if (!existsSync(path)) {
+    throw new MillraceError('NOT_FOUND', `There is no data folder ${path}. Name another with --data.`);
+  }
+  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random: systemRandom() });
+  const lifecycle = createLifecycle([dataFolder(path, clock), log]);
+  await lifecycle.start();
+  try {
+    return await log.verify();
+  } finally {
+    await lifecycle.stop();
+  }
+}
+
+/** Gives the platform's own log to `write`, a line an entry, from `info` on. Returns the stop. */
+export function onLog(write: (line: string) => void): () => void {
+  return onSignal('platform.log', ({ level, room, message, error }) => {
+    if (level === 'debug') return;
+    const detail = error instanceof Error ? `\n${error.stack ?? error.message}` : '';
+    write(`millrace: ${level} ${room}: ${message}${detail}`);
+  });
+}
+
+/** Gives what functions log to `write`, a line an entry. Returns the stop. */
+export function onFunctionLog(write: (line: string) => void): () => void {
+  return onSignal('function.log', ({ fn, level, message, attributes }) => {
+    const details = attributes === undefined ? '' : ` ${JSON.stringify(attributes)}`;
+    write(`${fn}: ${level === 'info' ? '' : `${level}: `}${message}${details}`);
+  });
+}
+
+/** The version of the package, beside `src/` in a checkout and beside this file once built. */
+export function packageVersion(): string {
+  const builtOrSource = import.meta.url.endsWith('.ts') ? '../package.json' : './package.json';
+  const text = readFileSync(new URL(builtOrSource, import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+interface Substrate {
+  /** The folder, or 'memory'. */
+  readonly place: string;
+  readonly log: LogStore;
+  readonly store: StateStore;
+  readonly blobs: BlobStore;
+  /** Local folder for what can be made again. */
+  readonly cacheFolder: string;
+  readonly services: readonly Service[];
+}
+
+function memorySubstrate(clock: Clock, random: Random): Substrate {
+  const log = memoryLogStore({ clock, random });
+  const store = memoryStateStore({ clock });
+  const blobs = memoryBlobStore({ clock });
+  const cacheFolder = join(tmpdir(), `millrace-${Buffer.from(random.bytes(8)).toString('hex')}`);
+  const cache: Service = {
+    name: 'cache folder',
+    stop: () => rm(cacheFolder, { recursive: true, force: true }),
+  };
+  return { place: 'memory', log, store, blobs, cacheFolder, services: [cache, store, blobs, log] };
+}
+
+function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
+  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
+  const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
+  const blobs = fsBlobStore({ folder: join(path, 'blobs') });
+  const services = [dataFolder(path, clock), store, blobs, log];
+  return { place: path, log, store, blobs, cacheFolder: join(path, 'cache'), services };
+}
+
+/** Holds the lock for as long as anything uses the folder. */
+function dataFolder(path: string, clock: Clock): Service {
+  let folder: DataFolder | undefined;
+  return {
+    name: 'data folder',
+    async start() {
+      folder = await openDataFolder({ path, clock });
+      await Promise.all(['log', 'blobs'].map((name) => folder!.folder(name)));
+    },
+    async stop() {
+      folder?.close();
+    },
+  };
+}
+
+/** Refuses the start when a door would be open to others unprotected. */
+function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
+  const { apiHost, apiPort, tlsCertificate, tlsEndsInFront } = config.platform;
+  return {
+    name: 'doors',
+    async start() {
+      if (apiPort === 'off') return;
+      const authentication = (await tokens.list()).length > 0;
+      checkDoor({ door: 'api', host: apiHost, tls: tlsCertificate !== null, tlsEndsInFront, authentication });
+    },
+  };
+}
+
+function openApi(
+  config: PlatformConfig,
+  parts: Pick<Parameters<typeof createApiDoor>[0], 'clock' | 'guard' | 'version' | 'groups' | 'fallback'>,
+): ApiDoor | undefined {
+  const { apiHost, apiPort, tlsCertificate, tlsKey, bodyLimit } = config.platform;
+  if (apiPort === 'off') return undefined;
+  return createApiDoor({
+    ...parts,
+    host: apiHost,
+    port: apiPort,
+    limits: { bodyBytes: bodyLimit },
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function processUsage() {
+  const { user, system } = process.cpuUsage();
+  return {
+    residentBytes: process.memoryUsage.rss(),
+    cpuSeconds: (user + system) / 1e6,
+    uptimeSeconds: process.uptime(),
+  };
+}
+
+function statusOf(streams: Streams) {
+  const all = streams.list();
+  const { residentBytes, uptimeSeconds } = processUsage();
+  return {
+    uptimeSeconds: Math.round(uptimeSeconds),
+    memoryBytes: residentBytes,
+    streams: all.length,
+    partitions: all.reduce((sum, stream) => sum + stream.partitions, 0),
+  };
+}
+
+function reportOf({ damages, ...counts }: VerifyReport) {
+  return { ...counts, damages: damages.map((damage) => ({ ...damage })) };
+}

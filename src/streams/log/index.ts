@@ -1,0 +1,7 @@
+export {
+  createEmbeddedLog,
+  DEFAULT_LOG_TUNING,
+  type EmbeddedLog,
+  type EmbeddedLogOptions,
+  type LogTuning,
+} from './engine.ts';

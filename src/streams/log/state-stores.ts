@@ -1,0 +1,141 @@
+import { isMillraceError, MillraceError } from '../../kernel/index.ts';
+import { KeyedState } from '../coordination/index.ts';
+import type { StateView, StateWrite, TopicAdmin, TopicPartition } from '../port.ts';
+import { decodeBatches, encodeBatch } from '../record-batch/index.ts';
+import type { Prepared } from './appender.ts';
+import type { Core } from './core.ts';
+
+/**
+ * Keyed state of groups: a view in memory of a compacted changelog topic, `millrace.state.<group>.<store>`.
+ *
+ * K1 A write is a record of the changelog in the same frame as the commit that it is part of; the view shows it afterwards.
+ * K2 A view that is not there is restored from the changelog up to its end before anyone sees it.
+ */
+export interface StateStores {
+  view(group: string, store: string, partition: number): Promise<StateView>;
+  /** Makes the changelogs that the writes need; undefined when all are there. */
+  prepare(group: string, writes: readonly StateWrite[]): Promise<void> | undefined;
+  /** The changelog batches of the writes, one per store and partition. */
+  encode(group: string, writes: readonly StateWrite[]): Prepared[];
+  apply(group: string, writes: readonly StateWrite[]): void;
+  forget(group: string): void;
+}
+
+const EXPIRES_HEADER = 'expires';
+const READ_BYTES = 1024 * 1024;
+
+export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStores {
+  const views = new Map<string, KeyedState>();
+  const keyOf = (group: string, store: string, partition: number): string =>
+    `${group}\n${store}\n${partition}`;
+
+  const isThere = (group: string, store: string, partition: number): boolean =>
+    (core.topics.find(changelogName(group, store))?.partitions.length ?? 0) > partition;
+
+  const ensure = async (group: string, store: string, partition: number): Promise<void> => {
+    const name = changelogName(group, store);
+    const needed = Math.max(partition + 1, partitionsOf(core, group));
+    const found = core.topics.find(name);
+    if (found && found.partitions.length > partition) return;
+    if (found) {
+      await topicAdmin.alter(name, { partitions: needed });
+      return;
+    }
+    const config = { cleanup: 'compact', retentionMs: null } as const;
+    await topicAdmin.create({ name, partitions: needed, internal: true, config }).catch((error) => {
+      // Two commits at once: one of them made it.
+      if (!isMillraceError(error, 'STREAM_EXISTS')) throw error;
+    });
+  };
+
+  /** Enters the view under `key` in the turn that reached the end: a commit that settles after it finds it there (K1). */
+  const restore = async (key: string, place: TopicPartition): Promise<KeyedState> => {
+    const view = new KeyedState(core.clock);
+    const partition = core.topics.partition(place);
+    let offset = partition.logStart;
+    while (offset < partition.durableEnd) {
+      const { batches } = await core.reader.fetch(partition, { ...place, offset, maxBytes: READ_BYTES });
+      if (batches.length === 0) break; // the rest was compacted away
+      for (const record of decodeBatches(batches)) {
+        offset = Math.max(offset, record.offset + 1);
+        const expires = record.headers.find((header) => header.key === EXPIRES_HEADER)?.value;
+        view.apply({
+          key: copy(record.key ?? new Uint8Array(0)),
+          value: record.value && copy(record.value),
+          ...(expires ? { expiresAtMs: Number(new TextDecoder().decode(expires)) } : {}),
+        });
+      }
+    }
+    views.set(key, view);
+    return view;
+  };
+
+  return {
+    view: (group, store, partition) =>
+      core.mutex(`state ${keyOf(group, store, partition)}`, async () => {
+        const key = keyOf(group, store, partition);
+        const known = views.get(key);
+        if (known) return known;
+        await ensure(group, store, partition);
+        return restore(key, { topic: changelogName(group, store), partition });
+      }),
+    prepare(group, writes) {
+      const missing = writes.filter(({ store, partition }) => !isThere(group, store, partition));
+      if (missing.length === 0) return undefined;
+      return (async () => {
+        for (const { store, partition } of missing) await ensure(group, store, partition);
+      })();
+    },
+    encode(group, writes) {
+      const byPlace = Map.groupBy(writes, (write) => keyOf('', write.store, write.partition));
+      return [...byPlace.values()].map((some) => {
+        const { store, partition } = some[0]!;
+        const records = some.map(({ key, value, expiresAtMs }) => ({
+          key,
+          value,
+          ...(expiresAtMs === undefined ? {} : { headers: [expiryHeader(expiresAtMs)] }),
+        }));
+        const batch = encodeBatch(records, { timeMs: core.clock.now() });
+        const topic = changelogName(group, store);
+        return core.appender.prepare({ topic, partition, batch, trusted: true });
+      });
+    },
+    apply(group, writes) {
+      // The caller goes on using its buffers.
+      for (const write of writes) {
+        const value = write.value && copy(write.value);
+        views
+          .get(keyOf(group, write.store, write.partition))
+          ?.apply({ ...write, key: copy(write.key), value });
+      }
+    },
+    forget(group) {
+      for (const key of [...views.keys()]) if (key.startsWith(`${group}\n`)) views.delete(key);
+    },
+  };
+}
+
+/** Throws BAD_REQUEST for a store that cannot be part of a name. */
+function changelogName(group: string, store: string): string {
+  const name = `millrace.state.${group}.${store}`.replaceAll(
+    /[^A-Za-z0-9._-]/g,
+    (character) => `_${character.codePointAt(0)!.toString(16)}_`,
+  );
+  if (name.length <= 249) return name;
+  throw new MillraceError(
+    'BAD_REQUEST',
+    `The names of group '${group}' and store '${store}' are too long together. Shorten one.`,
+  );
+}
+
+function partitionsOf(core: Core, group: string): number {
+  const members = core.groups.find(group)?.members ?? [];
+  const topics = new Set(members.flatMap((member) => member.partitions.map((one) => one.topic)));
+  return Math.max(1, ...[...topics].map((topic) => core.topics.find(topic)?.partitions.length ?? 1));
+}
+
+function expiryHeader(expiresAtMs: number) {
+  return { key: EXPIRES_HEADER, value: new TextEncoder().encode(String(expiresAtMs)) };
+}
+
+const copy = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);

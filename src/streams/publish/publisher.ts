@@ -1,0 +1,238 @@
+import { setImmediate } from 'node:timers/promises';
+import {
+  type Clock,
+  type InputProblem,
+  LIMITS,
+  MillraceError,
+  siblingModule,
+  type Workers,
+} from '../../kernel/index.ts';
+import { INTERNAL_PREFIX, invalidStreamOf } from '../definitions/names.ts';
+import type { OpenStream, Registry } from '../definitions/registry.ts';
+import { jsonError, requireUtf8, scanWhole } from '../json/check.ts';
+import { LineIndexer, PLACE } from '../json/lines.ts';
+import type { AppendInput, AppendResult, LogStore, ProducerIdentity } from '../port.ts';
+import type { PublishOptions, PublishRecord, PublishResult } from '../service.ts';
+import { encodePending, type PendingBatch } from './batcher.ts';
+import { Draft, type DraftRecord } from './draft.ts';
+
+/** Bytes that are checked between two turns of the event loop: about 2 ms of work, with a schema and without. */
+const SLICE_BYTES = 512 * 1024;
+const SLICE_BYTES_WITH_SCHEMA = 64 * 1024;
+
+export interface Publisher {
+  publish(name: string, records: readonly PublishRecord[], options?: PublishOptions): Promise<PublishResult>;
+  publishLines(
+    name: string,
+    body: Uint8Array,
+    options?: PublishOptions & { key?: string },
+  ): Promise<PublishResult>;
+  encode(name: string, records: readonly PublishRecord[]): Promise<readonly AppendInput[]>;
+}
+
+/** A value of more bytes is checked against its schema by a platform worker: parsing it alone takes milliseconds. */
+const LARGE_VALUE_BYTES = 256 * 1024;
+const CHECK_VALUE = { module: siblingModule(import.meta.url, './check-value'), task: 'checkValue' };
+
+interface PublisherParts {
+  readonly workers?: Workers | undefined;
+  readonly log: LogStore;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+export function createPublisher(parts: PublisherParts): Publisher {
+  return new StreamPublisher(parts);
+}
+
+class StreamPublisher implements Publisher {
+  readonly #log: LogStore;
+  readonly #registry: Registry;
+  readonly #clock: Clock;
+  readonly #workers: Workers | undefined;
+  #calls = 0;
+
+  constructor({ log, registry, clock, workers }: PublisherParts) {
+    this.#workers = workers;
+    this.#log = log;
+    this.#registry = registry;
+    this.#clock = clock;
+  }
+
+  async publish(
+    name: string,
+    records: readonly PublishRecord[],
+    options: PublishOptions = {},
+  ): Promise<PublishResult> {
+    const draft = await this.#draftRecords(this.#open(name), records, options.producer);
+    return this.#append(draft, records.length, options);
+  }
+
+  async publishLines(
+    name: string,
+    body: Uint8Array,
+    options: PublishOptions & { key?: string } = {},
+  ): Promise<PublishResult> {
+    const stream = this.#open(name);
+    const lines = new LineIndexer(body, stream.keyPath);
+    while (!lines.advance(SLICE_BYTES)) await setImmediate();
+    const draft = this.#newDraft(stream, lines.count, options.producer);
+    const key = options.key === undefined ? undefined : Buffer.from(options.key);
+    const { places } = lines;
+    const slice = sliceBytes(stream);
+    let pause = slice;
+    for (let index = 0, place = 0; index < lines.count; index++, place += PLACE.size) {
+      const valueEnd = places[place + PLACE.valueEnd]!;
+      const record = {
+        bytes: body,
+        valueStart: places[place + PLACE.valueStart]!,
+        valueEnd,
+        keyStart: places[place + PLACE.keyStart]!,
+        keyEnd: places[place + PLACE.keyEnd]!,
+        key,
+      };
+      draft.add(
+        index,
+        record,
+        this.#isLarge(stream, record) ? await this.#checkApart(stream, record) : undefined,
+      );
+      if (valueEnd < pause) continue;
+      pause = valueEnd + slice;
+      await setImmediate();
+    }
+    draft.finish();
+    return this.#append(draft, lines.count, options);
+  }
+
+  async encode(name: string, records: readonly PublishRecord[]): Promise<readonly AppendInput[]> {
+    const draft = await this.#draftRecords(this.#open(name), records, undefined);
+    await this.#prepareInvalid(draft);
+    const timeMs = this.#clock.now();
+    return draft.batcher.batches.map((pending) => this.#input(pending, timeMs, {}));
+  }
+
+  #open(name: string): OpenStream {
+    if (name.startsWith(INTERNAL_PREFIX)) {
+      throw new MillraceError(
+        'FORBIDDEN',
+        `Only the platform writes to '${name}'. Publish to a stream of your own.`,
+      );
+    }
+    return this.#registry.open(name);
+  }
+
+  #newDraft(stream: OpenStream, records: number, producer: ProducerIdentity | undefined): Draft {
+    return new Draft(stream, records, (producer?.producerId ?? this.#calls++) % stream.topic.partitions);
+  }
+
+  async #draftRecords(
+    stream: OpenStream,
+    records: readonly PublishRecord[],
+    producer: ProducerIdentity | undefined,
+  ): Promise<Draft> {
+    if (records.length > LIMITS.batchRecords) {
+      const message = `${records.length} records in one call; at most ${LIMITS.batchRecords} are taken. Publish them in several calls.`;
+      throw new MillraceError('PAYLOAD_TOO_LARGE', message);
+    }
+    const draft = this.#newDraft(stream, records.length, producer);
+    const slice = sliceBytes(stream);
+    let spent = 0;
+    for (let index = 0; index < records.length; index++) {
+      const record = draftRecord(stream, index, records[index]!);
+      draft.add(
+        index,
+        record,
+        this.#isLarge(stream, record) ? await this.#checkApart(stream, record) : undefined,
+      );
+      spent += record.valueEnd - record.valueStart;
+      if (spent < slice) continue;
+      spent = 0;
+      await setImmediate();
+    }
+    draft.finish();
+    return draft;
+  }
+
+  #isLarge({ settings }: OpenStream, { valueStart, valueEnd }: DraftRecord): boolean {
+    return (
+      valueEnd - valueStart > LARGE_VALUE_BYTES &&
+      settings.schema !== undefined &&
+      this.#workers !== undefined
+    );
+  }
+
+  #checkApart(
+    { settings }: OpenStream,
+    { bytes, valueStart, valueEnd }: DraftRecord,
+  ): Promise<readonly InputProblem[]> {
+    // A copy of its own: a view would take the whole body along.
+    const value = bytes.slice(valueStart, valueEnd);
+    return this.#workers!.run(CHECK_VALUE, { schema: settings.schema, value });
+  }
+
+  /** The stream for records that do not fit comes into being with the first of them. */
+  async #prepareInvalid({ diverted, stream }: Draft): Promise<void> {
+    const name = invalidStreamOf(stream.topic.name);
+    if (diverted.length === 0 || this.#log.topics.find(name)) return;
+    const { retentionMs, retentionBytes } = stream.settings;
+    const owner = stream.definition?.owner;
+    await this.#registry.define({
+      name,
+      retentionMs,
+      retentionBytes,
+      ...(owner === undefined ? {} : { owner }),
+    });
+  }
+
+  #input(pending: PendingBatch, timeMs: number, { acks, producer }: PublishOptions): AppendInput {
+    const batch = encodePending(pending, timeMs, producer);
+    const { topic, partition } = pending;
+    return { topic, partition, batch, trusted: true, ...(acks ? { acks } : {}) };
+  }
+
+  async #append(draft: Draft, records: number, options: PublishOptions): Promise<PublishResult> {
+    const { batcher, diverted } = draft;
+    await this.#prepareInvalid(draft);
+    const timeMs = this.#clock.now();
+    const appends: Promise<AppendResult>[] = [];
+    for (const pending of batcher.batches) {
+      if (appends.length > 0 && pending.bytes > SLICE_BYTES) await setImmediate();
+      const append = this.#log.append(this.#input(pending, timeMs, options));
+      // A failure is reported below, when all have ended; until then it must not count as unhandled.
+      append.catch(() => undefined);
+      appends.push(append);
+    }
+    const results = await Promise.all(appends);
+    return {
+      records,
+      diverted,
+      placeOf(index) {
+        if (!(index >= 0 && index < records))
+          throw new RangeError(`There is no record ${index} in this call.`);
+        const { topic, partition, baseOffset } = results[batcher.batchOf(index)]!;
+        return { topic, partition, offset: baseOffset + batcher.deltaOf(index) };
+      },
+    };
+  }
+}
+
+const sliceBytes = ({ schema }: OpenStream): number => (schema ? SLICE_BYTES_WITH_SCHEMA : SLICE_BYTES);
+
+/** Bytes are checked as far as the stream needs: on one without schema and key path they may be anything. */
+function draftRecord({ keyPath, schema }: OpenStream, index: number, record: PublishRecord): DraftRecord {
+  const bytes = valueBytes(record.value);
+  const key = typeof record.key === 'string' ? Buffer.from(record.key) : record.key;
+  const rest = { key, headers: record.headers, timeMs: record.timeMs, partition: record.partition };
+  if (!keyPath && !schema) {
+    return { bytes, valueStart: 0, valueEnd: bytes.length, keyStart: -1, keyEnd: -1, ...rest };
+  }
+  requireUtf8(bytes, `The value of record ${index}`);
+  const scan = scanWhole(bytes, keyPath);
+  if (scan.end < 0) throw jsonError(scan, bytes, 0, { record: index });
+  const { valueStart, keyStart, keyEnd, end } = scan;
+  return { bytes, valueStart, valueEnd: end, keyStart, keyEnd, ...rest };
+}
+
+function valueBytes(value: PublishRecord['value']): Uint8Array {
+  return value instanceof Uint8Array ? value : Buffer.from(JSON.stringify(value.json));
+}
