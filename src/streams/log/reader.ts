@@ -108,10 +108,12 @@ class BatchReader implements Reader {
   readonly fetch: Reader['fetch'] = async (partition, request) => {
     const { offset } = request;
     const before = partition.bounds();
-    const end = request.isolation === 'committed' ? before.lastStableOffset : before.highWatermark;
+    let end = request.isolation === 'committed' ? before.lastStableOffset : before.highWatermark;
     checkRange(partition, offset);
     const lost = partition.lostAt(offset);
     if (lost) throw lostError(partition, lost, offset);
+    // A fetch ends before a hole, so that the next one begins at it and says so (F3).
+    for (const hole of partition.lost) if (hole.firstOffset > offset) end = Math.min(end, hole.firstOffset);
     const batches = offset >= end ? EMPTY : await this.#read(partition, offset, end, request.maxBytes);
     const aborted = request.isolation === 'committed' ? abortedAmong(partition, batches) : [];
     if (batches.length > 0 && signalled('stream.read')) tellRead(partition, batches);
@@ -232,7 +234,9 @@ function takeRun(
     }
     const baseOffset = readInt64(chunk, at);
     const lastOffset = size >= BATCH_HEADER_BYTES ? baseOffset + readInt32(chunk, at + 23) : -1;
-    if (chunk[at + 16] !== 2 || baseOffset < segment.baseOffset || lastOffset >= segment.endOffset) {
+    // The CRC leaves out the base offset, which only its place can check, and the leader epoch, which is always 0.
+    const misplaced = baseOffset < segment.baseOffset || lastOffset >= segment.endOffset;
+    if (chunk[at + 16] !== 2 || misplaced || readInt32(chunk, at + 12) !== 0) {
       damaged = true;
       break;
     }

@@ -57,7 +57,10 @@ interface Replay {
 
 async function readHeads(disk: Disk): Promise<WalFile[]> {
   const files: WalFile[] = [];
-  for (const { name, bytes } of await disk.list('wal')) {
+  const listed = await disk.list('wal');
+  // The names too: what is recycled here is never synced as a name again.
+  if (listed.length > 0) await disk.syncFolder('wal');
+  for (const { name, bytes } of listed) {
     if (!name.endsWith('.wal') || bytes === 0) continue;
     const path = `wal/${name}`;
     const file = await disk.open(path);
