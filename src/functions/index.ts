@@ -1,3 +1,12 @@
+export { type FunctionsConfig, functionsSection } from './dispatch/config.ts';
+export {
+  createFunctions,
+  type FunctionDescription,
+  type Functions,
+  type FunctionsDependencies,
+} from './dispatch/service.ts';
+export type { FunctionStats } from './dispatch/stats.ts';
+export { harnessModule } from './harness.ts';
 export type {
   Dispatcher,
   Emit,
@@ -8,6 +17,7 @@ export type {
   InvocationEvent,
   InvocationOutcome,
   InvocationValue,
+  LogLine,
   RecordsEvent,
   RecordsResult,
   StateChange,
@@ -26,3 +36,11 @@ export type {
   RuntimeCounts,
 } from './port.ts';
 export type { FromInstance, ToInstance } from './protocol.ts';
+export {
+  type ConsumerStatus,
+  createStreamConsumers,
+  deadLetterStream,
+  type RedriveResult,
+  type StreamConsumers,
+  streamConsumersDeployable,
+} from './streams/index.ts';

@@ -1,3 +1,4 @@
+import type { Json } from '../kernel/index.ts';
 import type { RecordHeader } from '../streams/index.ts';
 
 /**
@@ -20,7 +21,8 @@ export interface HttpEvent {
   readonly url: string;
   readonly route: string;
   readonly params: { readonly [name: string]: string };
-  readonly query: { readonly [name: string]: string | readonly string[] };
+  /** Text, or an array of text where a name came twice; by the schema's types where the route has one. */
+  readonly query: { readonly [name: string]: Json };
   /** Lower-case names. */
   readonly headers: { readonly [name: string]: string };
   readonly clientIp: string;
@@ -83,6 +85,15 @@ export interface InvocationContext {
   readonly trigger: 'http' | 'stream' | 'schedule' | 'invoke' | 'lambda';
   /** Fires when the caller has gone; the handler's `ctx.signal` fires too. */
   readonly signal?: AbortSignal;
+  /** Called with each line that the invocation writes before it ends. */
+  readonly onLog?: (line: LogLine) => void;
+}
+
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly timeMs: number;
+  readonly message: string;
+  readonly attributes?: { readonly [name: string]: unknown };
 }
 
 /** What came of it. Failures of the function are outcomes, not exceptions. */

@@ -1,7 +1,7 @@
-export { readBody } from './api/body.ts';
+export { type AppRoutesOptions, appRoutes } from './api/apps.ts';
 export { bodyOf, jsonOf } from './api/context-body.ts';
-export { type ApiDoor, type ApiDoorOptions, createApiDoor, type DoorLimits } from './api/door.ts';
-export { answerError, Exchange } from './api/exchange.ts';
+export { type ApiDoor, type ApiDoorOptions, createApiDoor } from './api/door.ts';
+export { Exchange } from './api/exchange.ts';
 export { type OperationRoutesOptions, operationRoutes } from './api/operations.ts';
 export type {
   ApiContext,
@@ -13,5 +13,8 @@ export type {
   RouteGroup,
 } from './api/route.ts';
 export { type StreamRoutesOptions, streamRoutes } from './api/streams.ts';
-export type { TlsFiles } from './api/tls.ts';
 export { tokenRoutes } from './api/tokens.ts';
+export { readBody } from './http/body.ts';
+export type { DoorLimits } from './http/door.ts';
+export { answerError } from './http/problem.ts';
+export type { TlsFiles } from './http/tls.ts';

@@ -12,8 +12,8 @@ import type { Service } from '../kernel/index.ts';
  * L5 An assignment of an older epoch changes nothing: it gets FENCED.
  * L6 A reader holds at most the bytes it asked for; a slow reader never slows a writer.
  * L7 Damaged batches are named by a DATA_DAMAGED error and can be skipped explicitly, never silently.
- * L8 Commits of one assignment take effect in the order of the calls, so that several may be in flight. After one has
- *    thrown, every other one of that assignment that has not taken effect yet answers FENCED; its member joins again.
+ * L8 Commits of one assignment take effect in the order of the calls, so that several may be in flight. When one throws,
+ *    those that were called before that was known do not take effect and answer FENCED.
  * Must not leak: files, segments, brokers, connections, client libraries.
  */
 export interface LogStore extends Service {

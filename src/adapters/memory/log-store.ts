@@ -14,6 +14,7 @@ import {
   type CommitResult,
   checkPartitionCount,
   checkTopicName,
+  createCommitOrder,
   type FetchRequest,
   type FetchResult,
   type GroupAdmin,
@@ -224,11 +225,12 @@ class Store implements MemoryLogStore {
   // Groups
 
   #assignment(share: Share, from: 'start' | 'end'): Assignment {
+    const inOrder = createCommitOrder();
     return {
       ...share,
       position: async (partition) => this.#position(share, partition, from),
       state: async (store, partition) => this.#state(share.group, store, partition),
-      commit: async (commit) => this.#commit(share, commit),
+      commit: (commit) => inOrder(() => this.#commit(share, commit)),
     };
   }
 

@@ -1,14 +1,7 @@
-import { extname } from 'node:path';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import type {
-  FromInstance,
-  Instance,
-  InstanceEnd,
-  InstanceListener,
-  InstanceSpec,
-  Runtime,
-  ToInstance,
-} from '../../functions/index.ts';
+import type { Instance, InstanceEnd, InstanceListener, InstanceSpec, Runtime } from '../../functions/port.ts';
+import type { FromInstance, ToInstance } from '../../functions/protocol.ts';
+import { siblingModule } from '../../kernel/index.ts';
 import { createSpares, type Spares } from './spares.ts';
 import type { Assignment, WorkerStart } from './worker-data.ts';
 
@@ -58,14 +51,20 @@ export function createWorkerThreadsRuntime(options: WorkerThreadsOptions): Runti
 }
 
 /** V8 divides a heap into generations; the young one holds at most three semi-spaces (16 MB each at most). */
-function heapLimits(memoryBytes: number): { maxOldGenerationSizeMb: number; maxYoungGenerationSizeMb: number } {
+function heapLimits(memoryBytes: number): {
+  maxOldGenerationSizeMb: number;
+  maxYoungGenerationSizeMb: number;
+} {
   const memoryMb = memoryBytes / 1024 ** 2;
   const maxYoungGenerationSizeMb = Math.min(48, Math.max(4, Math.floor(memoryMb / 8)));
-  return { maxOldGenerationSizeMb: Math.max(8, memoryMb - maxYoungGenerationSizeMb), maxYoungGenerationSizeMb };
+  return {
+    maxOldGenerationSizeMb: Math.max(8, memoryMb - maxYoungGenerationSizeMb),
+    maxYoungGenerationSizeMb,
+  };
 }
 
 function startWorker(start: WorkerStart, memoryBytes: number): Worker {
-  const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), {
+  const worker = new Worker(siblingModule(import.meta.url, './worker'), {
     env: {},
     argv: [],
     execArgv: [],
@@ -140,7 +139,10 @@ class ThreadInstance implements Instance {
   #fail(error: unknown): void {
     const { code, message, stack } = (error ?? {}) as { code?: unknown; message?: unknown; stack?: unknown };
     if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
-      this.#failure = { reason: 'memory', message: 'Its heap was full. Give it more `memory`, or hold less at once.' };
+      this.#failure = {
+        reason: 'memory',
+        message: 'Its heap was full. Give it more `memory`, or hold less at once.',
+      };
       return;
     }
     const what = error instanceof Error ? String(message) : String(error);

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { InstanceSpec } from '../../functions/index.ts';
+import type { InstanceSpec } from '../../functions/port.ts';
 
 /** What a worker is started with, before any function is assigned to it. */
 export interface WorkerStart {

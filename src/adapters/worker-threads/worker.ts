@@ -1,12 +1,7 @@
 import { registerHooks } from 'node:module';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import type {
-  FromInstance,
-  InstanceChannel,
-  InstanceHarness,
-  InstanceSpec,
-  ToInstance,
-} from '../../functions/index.ts';
+import type { InstanceChannel, InstanceHarness, InstanceSpec } from '../../functions/port.ts';
+import type { FromInstance, ToInstance } from '../../functions/protocol.ts';
 import type { Assignment, WorkerStart } from './worker-data.ts';
 
 /**

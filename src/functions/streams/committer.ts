@@ -80,7 +80,7 @@ export function createCommitter(options: CommitterOptions): Committer {
       inFlight--;
       return lose({ kind: 'failed', error });
     }
-    flush();
+    schedule();
     onCommitted();
   };
 
@@ -92,7 +92,10 @@ export function createCommitter(options: CommitterOptions): Committer {
     void commit(group);
   };
 
-  /** What finishes in one turn of the event loop shares a commit. */
+  /**
+   * What finishes in one turn of the event loop shares a commit. Never within a turn: a commit that failed is known by
+   * the end of the turn, and nothing must be built on it.
+   */
   const schedule = (): void => {
     if (scheduled || closed) return;
     scheduled = true;

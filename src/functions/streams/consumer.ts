@@ -107,11 +107,14 @@ export function createConsumer(
 
   const wait = (delayMs: number): Promise<void> =>
     new Promise((resolve) => {
-      const timer = clock.after(delayMs, resolve);
-      endWait = () => {
+      const end = (): void => {
         timer.cancel();
+        endWait = undefined;
         resolve();
       };
+      const timer = clock.after(delayMs, end);
+      endWait = end;
+      options.onRest();
     });
 
   const runAssignments = async (member: Membership): Promise<SessionEnd> => {
@@ -191,7 +194,7 @@ export function createConsumer(
       session?.pump();
     },
     get resting() {
-      return stopped || (session?.resting ?? false);
+      return stopped || endWait !== undefined || (session?.resting ?? false);
     },
     status() {
       const state = stopped ? 'stopped' : paused ? 'paused' : session ? 'running' : 'joining';

@@ -96,15 +96,11 @@ async function turns(world: World, count: number): Promise<void> {
 }
 
 async function untilDone(world: World): Promise<void> {
-  for (let round = 0; round < 400; round++) {
-    await turns(world, 5);
-    if (
-      world.platforms.every((platform) =>
-        platform.list().every(({ partitions }) => partitions.every(({ lag }) => lag === 0)),
-      )
-    )
-      break;
-  }
+  const done = (platform: StreamConsumers): boolean =>
+    platform
+      .list()
+      .every(({ state, partitions }) => state === 'running' && partitions.every(({ lag }) => lag === 0));
+  for (let round = 0; round < 400 && !world.platforms.every(done); round++) await turns(world, 5);
   for (const platform of world.platforms) await platform.idle();
 }
 

@@ -119,6 +119,7 @@ export function createPartitionQueue(
     get available() {
       return available;
     },
+    windowFull: (windowRecords) => window >= windowRecords,
     get availableSinceMs() {
       const behindCursor = slabs[cursorSlab];
       const exhausted = behindCursor && cursorIndex === behindCursor.count;

@@ -151,7 +151,7 @@ function createSession(
 
   const wait = (delayMs: number): Promise<void> =>
     new Promise((resolve) => {
-      if (over.signal.aborted) return resolve();
+      if (over.signal.aborted || draining) return resolve();
       const finish = (): void => {
         timer.cancel();
         waits.delete(finish);
@@ -183,6 +183,7 @@ function createSession(
     state,
     storeOf,
     over: over.signal,
+    draining: () => draining,
     wait,
     async park(delayMs) {
       parked++;
@@ -242,7 +243,7 @@ function createSession(
   /** When the queue has enough for an event, or has waited long enough, on the monotonic clock. */
   const dueMs = (queue: PartitionQueue, nowMs: number): number => {
     if (queue.ready.length > 0) return nowMs;
-    if (queue.available === 0) return Number.POSITIVE_INFINITY;
+    if (queue.available === 0 || queue.windowFull(config.windowRecords)) return Number.POSITIVE_INFINITY;
     const { batch } = shared.manifest();
     if (!batch || queue.available >= batch.size) return nowMs;
     return queue.availableSinceMs + batch.waitMs;
@@ -323,6 +324,7 @@ function createSession(
     pump,
     drain() {
       draining = true;
+      for (const finish of [...waits]) finish();
       pump();
     },
     abandon: () => end({ kind: 'drained' }),

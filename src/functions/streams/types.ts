@@ -73,6 +73,8 @@ export interface PartitionQueue extends TopicPartition {
   readonly retainedBytes: number;
   /** Records that nothing was tried with yet, those that wait for their key left out. */
   readonly available: number;
+  /** Whether that many records are between the oldest that is not done and the newest taken (Q2). */
+  windowFull(windowRecords: number): boolean;
   /** When the oldest of them came, by the monotonic clock. */
   readonly availableSinceMs: number;
   /** Offsets that were done when the session began. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type InputProblem, type Json, MillraceError } from '../../kernel/index.ts';
 import type { PublishRecord, RecordHeader } from '../../streams/index.ts';
-import { parseJson } from './json.ts';
+import { parseJson } from '../http/json.ts';
 
 /**
  * CloudEvents 1.0 over HTTP (HTTP protocol binding 1.0.2, JSON event format 1.0.2) to records as the Kafka protocol

@@ -3,7 +3,7 @@ import { getRequestListener } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { Hono } from 'hono';
 import { MillraceError, type Principal, toProblem } from '../../kernel/index.ts';
-import { answerError, problemHeaders } from './exchange.ts';
+import { answerError, problemHeaders } from '../http/problem.ts';
 import { decodeSegment } from './hot-table.ts';
 import { type ApiEnv, parameterNames, type Route, type RouteBase, type RouteGroup } from './route.ts';
 import type { Served, Setting } from './setting.ts';

@@ -1,6 +1,6 @@
 import type { Json } from '../../kernel/index.ts';
-import { readBody } from './body.ts';
-import { parseJson } from './json.ts';
+import { readBody } from '../http/body.ts';
+import { parseJson } from '../http/json.ts';
 import type { ApiContext } from './route.ts';
 
 /** The whole body of a request that Hono routes; bounded. */

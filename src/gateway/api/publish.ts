@@ -1,5 +1,6 @@
 import { MillraceError } from '../../kernel/index.ts';
 import type { PublishOptions, PublishRecord, PublishResult, Streams } from '../../streams/index.ts';
+import { parseJson } from '../http/json.ts';
 import {
   isBinaryEvent,
   recordFromBinaryEvent,
@@ -8,7 +9,6 @@ import {
 } from './cloudevents.ts';
 import type { Exchange } from './exchange.ts';
 import type { Idempotency } from './idempotency.ts';
-import { parseJson } from './json.ts';
 
 type Form = 'json' | 'lines' | 'event' | 'binary-event' | 'event-batch';
 

@@ -8,8 +8,9 @@ import {
   signal,
   signalled,
 } from '../../kernel/index.ts';
+import { answerError } from '../http/problem.ts';
 import type { ColdListener } from './cold.ts';
-import { answerError, Exchange } from './exchange.ts';
+import { Exchange } from './exchange.ts';
 import { createHotTable, type HotMatch } from './hot-table.ts';
 import { checkLoopbackRequest, isLoopbackAddress } from './loopback.ts';
 import { openApiRoute } from './openapi.ts';

@@ -209,6 +209,24 @@ export function commitContract(make: MakeStore): void {
     assert.deepEqual(await valuesOf(store, T0), ['x']);
   });
 
+  it('takes the commits behind one that fails along with it', async (t) => {
+    const { store } = await make(t);
+    await makeTopic(store);
+    const { assignment } = await store.join(G, ['t']);
+    const send = (value: string, offset: number, topic = 't') =>
+      assignment!.commit({
+        appends: [{ ...appendOf(T0, value), topic }],
+        offsets: [at(T0, offset)],
+        state: [],
+      });
+    const failing = send('missing', 1, 'nowhere');
+    const behind = send('behind', 2);
+    await refuses(failing, 'STREAM_NOT_FOUND');
+    assert.deepEqual(await behind, { status: 'FENCED' });
+    assert.equal((await send('after', 1)).status, 'COMMITTED');
+    assert.deepEqual(await valuesOf(store, T0), ['after']);
+  });
+
   it('fences an assignment that was replaced, and one of a member that left', async (t) => {
     const { store } = await make(t);
     await makeTopic(store);
@@ -232,6 +250,7 @@ export function commitContract(make: MakeStore): void {
     await makeTopic(store);
     const first = await store.join(G, ['t']);
     const before = first.assignment!;
+    await before.commit({ ...nothing, offsets: [at(T1, 0)], state: [write(1, 'first', '1')] });
     const commits = Array.from({ length: 20 }, (_, index) =>
       before.commit({ ...nothing, offsets: [at(T1, index + 1)], state: [write(1, `k${index}`, `${index}`)] }),
     );
@@ -241,7 +260,7 @@ export function commitContract(make: MakeStore): void {
     const state = await owner.state('s', 1);
     const committed = (await Promise.all(commits)).filter((one) => one.status === 'COMMITTED').length;
     assert.equal(position.offset, committed);
-    assert.equal(state.size, committed);
+    assert.equal(state.size, 1 + committed);
   });
 
   it('forgets state whose time is over', async (t) => {

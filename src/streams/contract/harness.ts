@@ -160,3 +160,8 @@ export const valuesOf = async (
 export async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
 }
+
+/** Lets things run until `holds`: a store on a real disk needs its time. The test's own limit ends it. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise(setImmediate);
+}

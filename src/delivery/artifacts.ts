@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  type AppVersion,
+  type Artifact,
+  type BlobStore,
+  type Manifest,
+  MillraceError,
+} from '../kernel/index.ts';
+
+/**
+ * Artifacts of apps: durable in the BlobStore, file by file under its hash, and in a local folder for instances to load.
+ * A version's folder appears by a rename when it is complete, and is never changed after that.
+ */
+export interface Artifacts {
+  /** Throws APP_INVALID when a file is not there or does not match its hash. */
+  verify(artifact: Artifact): Promise<void>;
+  /** Stores what is not there yet. */
+  store(artifact: Artifact): Promise<void>;
+  /** Throws VERSION_NOT_FOUND. */
+  manifest(app: string, version: string): Promise<Manifest>;
+  /** The version with its files in a local folder; from `files` when they are at hand, else from the store. */
+  materialise(manifest: Manifest, files?: Artifact['files']): Promise<AppVersion>;
+  /** Where `materialise` puts it. */
+  locate(manifest: Manifest): AppVersion;
+  /** Removes what a crash left half laid out. */
+  clean(): Promise<void>;
+  /** Removes all versions of the app but those in `keep`. */
+  prune(app: string, keep: readonly string[]): Promise<void>;
+}
+
+export interface ArtifactOptions {
+  readonly blobs: BlobStore;
+  /** Local folder for files that can be made again. */
+  readonly cacheFolder: string;
+  /** The SDK that functions get when they import `millrace`. */
+  readonly sdkUrl: string;
+}
+
+const fileKey = (app: string, hash: string): string => `artifacts/${app}/files/${hash}`;
+const manifestKey = (app: string, version: string): string => `artifacts/${app}/versions/${version}`;
+
+export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions): Artifacts {
+  const apps = join(cacheFolder, 'apps');
+  const locate = (manifest: Manifest): AppVersion => {
+    const { app, version } = manifest;
+    return { app, version, manifest, folder: join(apps, app, version) };
+  };
+
+  /** Keys known to be there: asking the store reads the whole blob. */
+  const stored = new Set<string>();
+  let linked: Promise<void> | undefined;
+  /** Modules below find `millrace` here: the platform's own SDK, whatever version the app was built with. */
+  const linkSdk = async (): Promise<void> => {
+    const folder = join(cacheFolder, 'node_modules', 'millrace');
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(cacheFolder, 'package.json'), '{"type":"module"}\n');
+    await writeFile(
+      join(folder, 'package.json'),
+      '{"name":"millrace","type":"module","exports":"./index.js"}\n',
+    );
+    await writeFile(join(folder, 'index.js'), `export * from ${JSON.stringify(sdkUrl)};\n`);
+  };
+
+  /** Folders whose files were seen to be right: after a power failure a complete folder may hold empty files. */
+  const intact = new Set<string>();
+  const isIntact = async ({ folder, manifest }: AppVersion): Promise<boolean> => {
+    if (intact.has(folder)) return true;
+    for (const { path, sha256 } of manifest.files) {
+      const bytes = await readFile(join(folder, path)).catch(() => undefined);
+      if (!bytes || (await hashOf(bytes)) !== sha256) return false;
+    }
+    return true;
+  };
+
+  return {
+    locate,
+    async clean() {
+      const names = await readdir(cacheFolder).catch(() => []);
+      const halves = names.filter((name) => name.startsWith('.'));
+      await Promise.all(halves.map((name) => rm(join(cacheFolder, name), { recursive: true, force: true })));
+    },
+    async verify({ manifest, files }) {
+      for (const { path, sha256 } of manifest.files) {
+        const bytes = files.get(path);
+        if (!bytes || (await hashOf(bytes)) !== sha256) throw damaged(path);
+      }
+    },
+    async store({ manifest, files }) {
+      const { app, version } = manifest;
+      const putNew = async (key: string, bytes: Uint8Array): Promise<void> => {
+        if (stored.has(key)) return;
+        if (!(await blobs.info(key))) await blobs.put(key, bytes);
+        stored.add(key);
+      };
+      // Files of the same content share a blob.
+      const byKey = new Map(manifest.files.map((file) => [fileKey(app, file.sha256), files.get(file.path)!]));
+      byKey.set(manifestKey(app, version), Buffer.from(JSON.stringify(manifest)));
+      await Promise.all([...byKey].map(([key, bytes]) => putNew(key, bytes)));
+    },
+    async manifest(app, version) {
+      const key = manifestKey(app, version);
+      if (!(await blobs.info(key))) {
+        const message = `There is no version '${version}' of '${app}'. 'millrace versions ${app}' lists what there is.`;
+        throw new MillraceError('VERSION_NOT_FOUND', message);
+      }
+      return JSON.parse(Buffer.from(await blobs.get(key)).toString()) as Manifest;
+    },
+    async materialise(manifest, files) {
+      await (linked ??= linkSdk());
+      const version = locate(manifest);
+      if (existsSync(version.folder)) {
+        if (await isIntact(version)) {
+          intact.add(version.folder);
+          return version;
+        }
+        await rm(version.folder, { recursive: true });
+      }
+      const building = join(cacheFolder, `.${randomUUID()}`);
+      await mkdir(building, { recursive: true });
+      const folders = new Set(manifest.files.map((file) => dirname(join(building, file.path))));
+      for (const folder of folders) await mkdir(folder, { recursive: true });
+      await Promise.all(
+        manifest.files.map(async ({ path, sha256 }) =>
+          writeFile(
+            join(building, path),
+            files?.get(path) ?? (await blobs.get(fileKey(manifest.app, sha256))),
+          ),
+        ),
+      );
+      await mkdir(dirname(version.folder), { recursive: true });
+      await rename(building, version.folder);
+      intact.add(version.folder);
+      return version;
+    },
+    async prune(app, keep) {
+      const kept = new Set(keep.map((version) => manifestKey(app, version)));
+      for (const version of keep) {
+        const found = await this.manifest(app, version);
+        for (const file of found.files) kept.add(fileKey(app, file.sha256));
+      }
+      for (const folder of ['versions', 'files']) {
+        const gone = await pruneBlobs(blobs, `artifacts/${app}/${folder}/`, kept);
+        for (const key of gone) stored.delete(key);
+      }
+      for (const version of await readdir(join(apps, app)).catch(() => [])) {
+        if (keep.includes(version)) continue;
+        intact.delete(join(apps, app, version));
+        await rm(join(apps, app, version), { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** The hash is computed off the main thread: an artifact may have hundreds of megabytes. */
+async function hashOf(bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
+  return Buffer.from(digest).toString('hex');
+}
+
+function damaged(path: string): MillraceError {
+  const message = `The file '${path}' of the artifact does not match its hash. Deploy again.`;
+  return new MillraceError('APP_INVALID', message, { errors: [{ path: `/files/${path}`, message }] });
+}
+
+/** Answers what it deleted. */
+async function pruneBlobs(blobs: BlobStore, prefix: string, keep: ReadonlySet<string>): Promise<string[]> {
+  const gone: string[] = [];
+  for (let after: string | undefined; ; ) {
+    const page = await blobs.list(prefix, after === undefined ? {} : { after });
+    for (const { key } of page) {
+      if (keep.has(key)) continue;
+      gone.push(key);
+      await blobs.delete(key);
+    }
+    after = page.at(-1)?.key;
+    if (after === undefined) return gone;
+  }
+}

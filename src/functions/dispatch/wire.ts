@@ -1,0 +1,106 @@
+import type { RecordHeader } from '../../streams/index.ts';
+import type {
+  Emit,
+  FunctionError,
+  InvocationEvent,
+  InvocationOutcome,
+  InvocationValue,
+  RecordsResult,
+  StateChange,
+} from '../invocation.ts';
+import {
+  type FromInstance,
+  type Payload,
+  TEXT_LIMIT_BYTES,
+  type WireError,
+  type WireEvent,
+} from '../protocol.ts';
+
+type Transfers = ArrayBuffer[];
+
+/** An event as it crosses to an instance. Buffers that may be given away are added to `transfers`. */
+export function toWire(event: InvocationEvent, transfers: Transfers): WireEvent {
+  switch (event.kind) {
+    case 'direct':
+      return ['direct', toText(event.input, transfers)];
+    case 'tick':
+      return ['tick', event.scheduledMs, event.missed];
+    case 'http': {
+      const { method, url, route, params, query, headers, clientIp, body } = event;
+      const wireBody =
+        body === undefined ? undefined : body instanceof Uint8Array ? ownCopy(body, transfers) : 'stream';
+      return ['http', method, url, route, params, query, headers, clientIp, wireBody];
+    }
+    case 'records': {
+      const { stream, partition, batches, records, asBatch, state } = event;
+      giveAway(batches, transfers);
+      const values = [...state.values()];
+      for (const packed of values) giveAway(packed, transfers);
+      return ['records', stream, partition, batches, records, asBatch, [...state.keys()], values];
+    }
+  }
+}
+
+/** Small JSON crosses as text: cheaper to clone than bytes, and the instance parses text anyway. */
+export function toText(input: Uint8Array | undefined, transfers: Transfers): Payload {
+  if (input === undefined) return undefined;
+  if (input.byteLength > TEXT_LIMIT_BYTES) return ownCopy(input, transfers);
+  return Buffer.from(input.buffer, input.byteOffset, input.byteLength).toString();
+}
+
+/** The caller may need its bytes again for a retry, and they may be a view: a copy is what can be given away. */
+function ownCopy(bytes: Uint8Array, transfers: Transfers): Uint8Array {
+  const copy = new Uint8Array(bytes);
+  if (copy.byteLength > TEXT_LIMIT_BYTES) transfers.push(copy.buffer);
+  return copy;
+}
+
+function giveAway(bytes: Uint8Array, transfers: Transfers): void {
+  const { buffer } = bytes;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > 0 && !transfers.includes(buffer)) {
+    transfers.push(buffer);
+  }
+}
+
+export function fromPayload(payload: Payload): Uint8Array | undefined {
+  return typeof payload === 'string' ? Buffer.from(payload) : payload;
+}
+
+export function errorOf([code, name, message, stack]: WireError): FunctionError {
+  return { code, name, message, ...(stack === undefined ? {} : { stack }) };
+}
+
+export function recordsValue(
+  message: Extract<FromInstance, readonly ['records', ...unknown[]]>,
+): InvocationValue {
+  const [, , failed, skipped, emits, writes, bytes] = message;
+  const result: RecordsResult = {
+    failed: failed.map(([offset, error]) => ({ offset, error: errorOf(error) })),
+    skipped,
+    emits: emits.map(([stream, key, position, sizeBytes, causeOffset, headers]): Emit => {
+      const value = bytes.subarray(position, position + sizeBytes);
+      return { stream, value, key, headers: headersOf(headers), causeOffset };
+    }),
+    state: writes.map(([state, offset, position, sizeBytes]): StateChange => {
+      const value = sizeBytes < 0 ? null : bytes.subarray(position, position + sizeBytes);
+      return { state, offset, value };
+    }),
+  };
+  return { kind: 'records', result };
+}
+
+const NO_HEADERS: readonly RecordHeader[] = [];
+
+export function headersOf(
+  headers: readonly (readonly [string, string])[] | undefined,
+): readonly RecordHeader[] {
+  return headers?.map(([key, value]) => ({ key, value: Buffer.from(value) })) ?? NO_HEADERS;
+}
+
+export function failure(
+  error: FunctionError,
+  durationMs: number,
+  cold: boolean,
+): InvocationOutcome & { status: 'error' } {
+  return { status: 'error', error, durationMs, cold };
+}

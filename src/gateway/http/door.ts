@@ -1,0 +1,181 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Clock, LIMITS, MillraceError, type Service, signal } from '../../kernel/index.ts';
+import { refuseMalformed } from './malformed.ts';
+import { loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
+
+export interface DoorLimits {
+  /** Largest body of a request. */
+  readonly bodyBytes: number;
+  readonly connections: number;
+  readonly headerBytes: number;
+  /** How long the headers of a request may take to arrive. */
+  readonly headersTimeoutMs: number;
+  /** How long a whole request may take to arrive. */
+  readonly requestTimeoutMs: number;
+  readonly keepAliveMs: number;
+}
+
+export const DEFAULT_DOOR_LIMITS: DoorLimits = {
+  bodyBytes: LIMITS.bodyBytes,
+  connections: 10_000,
+  headerBytes: 16 * 1024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 120_000,
+  keepAliveMs: 30_000,
+};
+
+/** Where a door is and how it is protected. */
+export interface DoorOptions {
+  readonly host: string;
+  /** 0 picks a free port. */
+  readonly port: number;
+  /** Takes a free port when `port` is taken, and says so. */
+  readonly fallback?: boolean;
+  readonly tls?: TlsFiles;
+  readonly clock: Clock;
+  readonly limits?: Partial<DoorLimits>;
+}
+
+/** What serves the requests that come through a door. */
+export interface DoorServer {
+  /** Names the door and its flags: `--api-port`. */
+  readonly name: 'api' | 'edge';
+  serve(request: IncomingMessage, response: ServerResponse): void;
+  /** For a request that waits for `100 Continue` before it sends its body; the default is to send it and serve. */
+  serveExpecting(request: IncomingMessage, response: ServerResponse): void;
+  refuse(): void;
+  stop?(): void;
+}
+
+export interface Door extends Service {
+  /** `http://127.0.0.1:7401`; known once started. */
+  readonly url: string;
+  start(): Promise<void>;
+  refuse(): void;
+  stop(deadline: AbortSignal): Promise<void>;
+}
+
+/** A listening port on node:http or node:https with every bound set, and an ordered stop. */
+export function createDoor(options: DoorOptions, by: DoorServer): Door {
+  const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
+  let server: Server | undefined;
+  let stopWatching: (() => void) | undefined;
+  let url = '';
+  let closing = false;
+  const close = (): void => {
+    if (closing) return;
+    closing = true;
+    by.refuse();
+  };
+
+  const watched =
+    (serve: (request: IncomingMessage, response: ServerResponse) => void) =>
+    (request: IncomingMessage, response: ServerResponse): void => {
+      response.once('close', () => {
+        // The connection is idle from here on; nothing else would end it before its time.
+        if (closing) setImmediate(() => server?.closeIdleConnections());
+      });
+      serve(request, response);
+    };
+
+  const listen = async (): Promise<void> => {
+    server = await createBoundedServer(options.tls, limits);
+    server.on('request', watched(by.serve));
+    server.on('checkContinue', watched(by.serveExpecting));
+    server.on('clientError', refuseMalformed);
+    await bind(server, by.name, options);
+    const { port } = server.address() as AddressInfo;
+    const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+    url = `${options.tls ? 'https' : 'http'}://${host}:${port}`;
+    if (options.tls) stopWatching = watchTlsFiles(server, options.tls, options.clock);
+  };
+
+  return {
+    name: by.name,
+    get url() {
+      return url;
+    },
+    start: listen,
+    refuse: close,
+    async stop(deadline) {
+      close();
+      stopWatching?.();
+      if (server) await closeServer(server, deadline);
+      by.stop?.();
+    },
+  };
+}
+
+async function createBoundedServer(tls: TlsFiles | undefined, limits: DoorLimits): Promise<Server> {
+  const bounds = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(5000, limits.headersTimeoutMs),
+    noDelay: true,
+  };
+  // An import would touch every export of node:http, and its WebSocket and fetch alone cost 10 MB and 20 ms.
+  const server = tls
+    ? process.getBuiltinModule('node:https').createServer({ ...bounds, ...(await loadSecureContext(tls)) })
+    : process.getBuiltinModule('node:http').createServer(bounds);
+  server.maxConnections = limits.connections;
+  return server;
+}
+
+async function bind(server: Server, name: string, options: DoorOptions): Promise<void> {
+  try {
+    await listenOn(server, options.host, options.port);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cannotBind(name, options, error);
+    if (!options.fallback) throw portInUse(name, options);
+    await listenOn(server, options.host, 0);
+    const message = `Port ${options.port} is taken; the ${portName(name)} is on ${(server.address() as AddressInfo).port} instead.`;
+    signal('platform.log', { level: 'warn', room: 'gateway', message });
+  }
+}
+
+function portName(name: string): string {
+  return `${name === 'api' ? 'API' : name} port`;
+}
+
+function listenOn(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function portInUse(name: string, { host, port }: DoorOptions): MillraceError {
+  return new MillraceError(
+    'PORT_IN_USE',
+    `Port ${port} on ${host} is taken. Stop the program that holds it, or choose another with --${name}-port (0 picks a free one).`,
+  );
+}
+
+function cannotBind(name: string, { host, port }: DoorOptions, cause: unknown): MillraceError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MillraceError(
+    'CONFIG_INVALID',
+    `The ${portName(name)} cannot be opened on ${host}:${port}: ${reason}. Check --${name}-host and --${name}-port.`,
+    { cause },
+  );
+}
+
+/** Lets requests in flight finish until the deadline, then ends what is left. */
+function closeServer(server: Server, deadline: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const force = (): void => server.closeAllConnections();
+    server.close(() => {
+      deadline.removeEventListener('abort', force);
+      resolve();
+    });
+    server.closeIdleConnections();
+    if (deadline.aborted) force();
+    else deadline.addEventListener('abort', force, { once: true });
+  });
+}
