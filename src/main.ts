@@ -187,6 +187,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ...(api ? [api] : []),
   ]);
 
+  const stop = (): Promise<void> => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]());
+
   return {
     get state() {
       return lifecycle.state;
@@ -205,8 +207,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     tokens,
     secrets,
     start: () => lifecycle.start(),
-    stop: () => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]()),
-    [Symbol.asyncDispose]: () => lifecycle.stop(settings.drain),
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 
