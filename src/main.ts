@@ -36,6 +36,8 @@ import {
   createWorkers,
   type DataFolder,
   type Facts,
+  type Field,
+  flagName,
   type Guard,
   type LifecycleState,
   loadConfigFile,
@@ -64,6 +66,13 @@ import {
 
 /** Every room's part of the configuration. */
 export const SECTIONS = [platformSection, functionsSection] as const;
+
+/** Every flag of the configuration, for the command line's help and parser. */
+export function configurationFields() {
+  return SECTIONS.flatMap((section) =>
+    Object.entries<Field>(section.fields).map(([key, field]) => ({ flag: flagName(key), field })),
+  );
+}
 
 export type PlatformConfig = Config<typeof SECTIONS>;
 
