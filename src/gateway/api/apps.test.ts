@@ -46,7 +46,6 @@ async function appsApi() {
     engines: [],
     clock,
     cacheFolder,
-    sdkUrl: 'file:///sdk.js',
   });
   const api = await testApi({ groups: [appRoutes({ delivery })] });
   const send = async (method: string, path: string, body?: Uint8Array | string, type = ARTIFACT_TYPE) => {
