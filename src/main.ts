@@ -159,7 +159,6 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
     cacheFolder,
-    sdkUrl: sdk.href,
   });
 
   // Doors
