@@ -211,7 +211,7 @@ export class Pool implements PoolSide {
     if (work.settled) return;
     work.settled = true;
     work.release();
-    if (work.startedMs > 0) {
+    if (work.startedMs >= 0) {
       this.#inFlight--;
       this.#averageMs += (outcome.durationMs - this.#averageMs) * 0.05;
     }

@@ -244,8 +244,11 @@ class ModelRun {
   /** Makes calls at the same time on the log, then those that took effect one after the other on the oracle. */
   async #perform(calls: readonly Prepared[]): Promise<void> {
     const outcomes = await Promise.all(calls.map((call) => outcomeOf(() => call.make(this.#log))));
+    let failed = false;
     for (const [position, call] of calls.entries()) {
       const outcome = outcomes[position]!;
+      if (failed && outcome.value === 'FENCED') continue; // L8
+      failed ||= DISK_CODES.includes(outcome.error ?? '');
       if (outcome.error === 'DISK_FULL') continue;
       if (DISK_CODES.includes(outcome.error ?? '')) this.#undecided.push(call);
       else {
