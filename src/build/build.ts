@@ -13,17 +13,12 @@ import {
   sha256,
   systemClock,
 } from '../kernel/index.ts';
-import {
-  type BundleRequest,
-  bundleFunctions,
-  bundleWhole,
-  type FunctionBundle,
-  type Rolldown,
-} from './bundle.ts';
+import { bundleFunctions, bundleWhole, type FunctionBundle, type Rolldown } from './bundle.ts';
 import type { DescribedResource, Description } from './description.ts';
 import { createInspector, TRACING_SDK_URL } from './inspect.ts';
 import { identifyApp, packageFolder } from './package.ts';
 import { createProblems, problemsError, type SourcePlace } from './problems.ts';
+import type { BundleRequest } from './request.ts';
 import { type AppDraft, draftApp, type FunctionDraft, type LocatedResource } from './resources.ts';
 import { createShapeCache } from './variants.ts';
 

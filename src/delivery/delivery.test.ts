@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { memoryBlobStore, memoryStateStore } from '../adapters/memory/index.ts';
 import { isMillraceError, manualClock } from '../kernel/index.ts';
-import { artifactOf, createWorld, type World } from './fixtures.ts';
+import { artifactOf, createWorld, type World } from './fixtures.support.ts';
 
 const world = (): Promise<World> => {
   const clock = manualClock();
