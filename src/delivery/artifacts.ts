@@ -8,6 +8,7 @@ import {
   type BlobStore,
   type Manifest,
   MillraceError,
+  sha256,
 } from '../kernel/index.ts';
 
 /**
@@ -42,6 +43,8 @@ export interface ArtifactOptions {
   /** Local folder for files that can be made again. */
   readonly cacheFolder: string;
 }
+
+const SMALL_BYTES = 128 * 1024;
 
 const fileKey = (app: string, hash: string): string => `artifacts/${app}/files/${hash}`;
 const manifestKey = (app: string, version: string): string => `artifacts/${app}/versions/${version}`;
@@ -79,9 +82,9 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
       await Promise.all(old);
     },
     async verify({ manifest, files }) {
-      for (const { path, sha256 } of manifest.files) {
+      for (const { path, sha256: expected } of manifest.files) {
         const bytes = files.get(path);
-        if (!bytes || (await hashOf(bytes)) !== sha256) throw damaged(path);
+        if (!bytes || (await hashOf(bytes)) !== expected) throw damaged(path);
       }
     },
     async store({ manifest, files }) {
@@ -144,8 +147,9 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
   };
 }
 
-/** The hash is computed off the main thread: an artifact may have hundreds of megabytes. */
+/** Large files are hashed off the main thread; for small ones the way there and back takes longer than the hash. */
 async function hashOf(bytes: Uint8Array): Promise<string> {
+  if (bytes.length <= SMALL_BYTES) return sha256(bytes);
   const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
   return Buffer.from(digest).toString('hex');
 }
