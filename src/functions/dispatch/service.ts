@@ -92,7 +92,7 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
         trigger: 'invoke',
         ...(caller.context.signal ? { signal: caller.context.signal } : {}),
       };
-      return run(fn, { kind: 'direct', input }, context, undefined, caller.snapshot);
+      return run(fn, { kind: 'direct', input }, context, undefined, caller.snapshot as AppSnapshot);
     },
   });
 
@@ -148,7 +148,7 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
         traceId: traceIdOf(context.traceparent) ?? ids.traceId(),
         sizeBytes,
         acceptedMs: clock.monotonic(),
-        startedMs: 0,
+        startedMs: -1,
         cold: false,
         settled: false,
         resolve: resolveOutcome,

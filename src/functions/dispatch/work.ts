@@ -1,17 +1,17 @@
-import type { Clock } from '../../kernel/index.ts';
-import type { InvocationContext, InvocationEvent, InvocationOutcome, LogLine } from '../invocation.ts';
-import type { AppSnapshot } from './snapshot.ts';
+import type { InvocationContext, InvocationEvent, InvocationOutcome } from '../invocation.ts';
 
 /** One invocation on its way through the dispatcher: first it may wait, then it runs, then it is settled once. */
 export interface Work {
   readonly event: InvocationEvent;
   readonly context: InvocationContext;
-  readonly snapshot: AppSnapshot;
+  /** The version of the app that it belongs to. */
+  readonly snapshot: object;
   readonly traceId: string;
   /** Bytes of input it holds while it waits. */
   readonly sizeBytes: number;
   /** On the monotonic clock. */
   readonly acceptedMs: number;
+  /** -1 while it waits. */
   startedMs: number;
   cold: boolean;
   settled: boolean;
@@ -32,13 +32,4 @@ export function sizeOf(event: InvocationEvent): number {
     case 'tick':
       return 0;
   }
-}
-
-/** Tells a caller that asked for it what the invocation wrote. */
-export function tellLog(work: Work | undefined, line: LogLine): void {
-  work?.context.onLog?.(line);
-}
-
-export function elapsedMs(work: Work, clock: Clock): number {
-  return clock.monotonic() - work.acceptedMs;
 }
