@@ -55,6 +55,7 @@ async function start() {
   const api = await testApi({ groups: [redriveRoutes({ consumers })] });
   return {
     api,
+    log,
     consumers,
     handled: () => handled,
     mend: () => {
@@ -79,6 +80,14 @@ test('one dead letter is given again, then the rest, each once', async () => {
   assert.deepEqual(none.body, { redriven: 0, left: 0 });
   await consumers.idle();
   assert.equal(here.handled(), 2);
+
+  await api.post('/functions/score/redrive', '{}');
+  const copies = { topic: 'millrace.redrive.score.payments', partition: 0 };
+  assert.deepEqual(
+    [here.log.bounds(copies).logStartOffset, here.log.bounds(copies).highWatermark],
+    [2, 2],
+    'what was handled is not kept',
+  );
 });
 
 test('what cannot be given again is said', async () => {
