@@ -150,7 +150,6 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
     cacheFolder,
-    sdkUrl: sdk.href,
   });
 
   // Doors
