@@ -422,3 +422,25 @@ test('what the dispatcher refuses while the platform stops is left for the next 
   assert.deepEqual(sorted(log.values('alerts')), numbers(10));
   await next.stop!(new AbortController().signal);
 });
+
+test('a record that waits for an instance while the version changes goes to the new one in its shape', async () => {
+  const { log, dispatcher, consumers, run, settle, stop } = setup();
+  const shapes: boolean[] = [];
+  let refuse = true;
+  dispatcher.mishap = ({ asBatch }) => {
+    shapes.push(asBatch);
+    return refuse ? 'refuse' : 'none';
+  };
+  dispatcher.handler = ({ value }, { emit }) => emit('alerts', value);
+  log.publish('payments', payments(3));
+  await run(streamFunction('score', ['payments']));
+  await consumers.idle();
+  await run(streamFunction('score', ['payments'], { version: 'v2', batch: { size: 3, waitMs: 0 } }));
+  refuse = false;
+  await settle();
+  assert.equal(shapes.at(0), false);
+  assert.equal(shapes.at(-1), true);
+  assert.deepEqual(dispatcher.versions, ['v2']);
+  assert.deepEqual(sorted(log.values('alerts')), [0, 1, 2]);
+  await stop();
+});
