@@ -444,3 +444,35 @@ test('a record that waits for an instance while the version changes goes to the 
   assert.deepEqual(sorted(log.values('alerts')), [0, 1, 2]);
   await stop();
 });
+
+test('however often a redrive breaks off, each dead letter is given again once', async () => {
+  const { log, dispatcher, consumers, run, settle, stop } = setup();
+  const random = seededRandom(9);
+  let broken = true;
+  dispatcher.handler = ({ value }, { emit }) => {
+    if (broken) fail('Bad');
+    emit('alerts', value);
+  };
+  log.publish('payments', payments(30));
+  await run(streamFunction('score', ['payments'], { retry: { attempts: 1, backoffMs: 1 } }));
+  await settle();
+  assert.equal(log.records('score.dlq').length, 30);
+
+  broken = false;
+  log.fault = ({ offsets }) => {
+    if (!offsets.some(({ topic }) => topic === 'score.dlq')) return 'none';
+    return (['none', 'fail before', 'fail after'] as const)[random.integer(3)]!;
+  };
+  let failures = 0;
+  for (let record = 0; record < 30; record++)
+    await consumers.redrive('score', { record }).catch(() => failures++);
+  for (let left = true; left; )
+    left = await consumers.redrive('score').then(
+      ({ redriven }) => redriven > 0,
+      () => true,
+    );
+  await settle();
+  assert.ok(failures > 5, `${failures} redrives broke off`);
+  assert.deepEqual(sorted(log.values('alerts')), numbers(30));
+  await stop();
+});
