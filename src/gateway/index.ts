@@ -3,6 +3,7 @@ export { bodyOf, jsonOf } from './api/context-body.ts';
 export { type ApiDoor, type ApiDoorOptions, createApiDoor } from './api/door.ts';
 export { Exchange } from './api/exchange.ts';
 export { type OperationRoutesOptions, operationRoutes } from './api/operations.ts';
+export { type RedriveRoutesOptions, redriveRoutes } from './api/redrive.ts';
 export type {
   ApiContext,
   ApiEnv,
