@@ -161,7 +161,6 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
     cacheFolder,
-    sdkUrl: sdk.href,
   });
 
   // Doors
@@ -331,10 +330,16 @@ function dataFolder(path: string, clock: Clock): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, tlsCertificate, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
+      if ((tlsCertificate === null) !== (tlsKey === null)) {
+        throw new MillraceError(
+          'CONFIG_INVALID',
+          'TLS needs both --tls-certificate and --tls-key. Give the other one too.',
+        );
+      }
       if (apiPort === 'off') return;
       const authentication = (await tokens.list()).length > 0;
       checkDoor({ door: 'api', host: apiHost, tls: tlsCertificate !== null, tlsEndsInFront, authentication });
