@@ -9,10 +9,12 @@ import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
   createFunctions,
+  createInvocations,
   createStreamConsumers,
   type Functions,
   functionsSection,
   harnessModule,
+  invocationsSection,
   type Runtime,
   type StreamConsumers,
   streamConsumersDeployable,
@@ -21,6 +23,7 @@ import {
   type ApiDoor,
   appRoutes,
   createApiDoor,
+  functionRoutes,
   operationRoutes,
   type RouteGroup,
   streamRoutes,
@@ -65,7 +68,7 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection] as const;
+export const SECTIONS = [platformSection, functionsSection, invocationsSection] as const;
 
 /** Every flag of the configuration, for the command line's help and parser. */
 export function configurationFields() {
@@ -150,6 +153,14 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     secrets,
     providers: [],
   });
+  const invocations = createInvocations({
+    dispatcher: functions,
+    state: store,
+    clock,
+    ids,
+    random,
+    config: config.invocations,
+  });
   const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
   const delivery = createDelivery({
     state: store,
@@ -171,6 +182,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     groups: [
       streamRoutes({ streams, state: store, clock }),
       appRoutes({ delivery }),
+      functionRoutes({ functions, invocations, ids }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
@@ -191,6 +203,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     functions,
     consumers,
     delivery,
+    // After delivery: what waits from before needs the versions that delivery brings back.
+    invocations,
     doorCheck(config, tokens),
     ...(api ? [api] : []),
   ]);

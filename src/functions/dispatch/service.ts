@@ -21,9 +21,9 @@ import { createAnswerer } from './calls.ts';
 import type { FunctionsConfig } from './config.ts';
 import { createRegistry, type Registry } from './deployments.ts';
 import type { Pool, PoolSurroundings, SharedBounds } from './pool.ts';
-import type { AppSnapshot, PoolIdentity } from './snapshot.ts';
+import type { AppSnapshot } from './snapshot.ts';
 import { type FunctionStats, type Outcome, Stats } from './stats.ts';
-import { sizeOf, type Work } from './work.ts';
+import { type PoolIdentity, sizeOf, type Work } from './work.ts';
 
 export interface FunctionsDependencies {
   readonly runtime: Runtime;
