@@ -1,10 +1,25 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fsBlobStore, fsDisk } from './adapters/fs/index.ts';
 import { memoryBlobStore, memoryLogStore, memoryStateStore } from './adapters/memory/index.ts';
 import { sqliteStateStore } from './adapters/sqlite/index.ts';
+import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
+import { createDelivery, type Delivery } from './delivery/index.ts';
+import {
+  createFunctions,
+  createStreamConsumers,
+  type Functions,
+  functionsSection,
+  harnessModule,
+  type Runtime,
+  type StreamConsumers,
+  streamConsumersDeployable,
+} from './functions/index.ts';
 import {
   type ApiDoor,
+  appRoutes,
   createApiDoor,
   operationRoutes,
   type RouteGroup,
@@ -18,6 +33,7 @@ import {
   type Config,
   createIds,
   createLifecycle,
+  createWorkers,
   type DataFolder,
   type Facts,
   type Guard,
@@ -31,6 +47,7 @@ import {
   resolveConfig,
   type Service,
   type StateStore,
+  siblingModule,
   systemClock,
   systemRandom,
 } from './kernel/index.ts';
@@ -41,11 +58,12 @@ import {
   createStreams,
   type LogStore,
   type Streams,
+  streamsDeployable,
   type VerifyReport,
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection] as const;
+export const SECTIONS = [platformSection, functionsSection] as const;
 
 export type PlatformConfig = Config<typeof SECTIONS>;
 
@@ -57,6 +75,8 @@ export interface PlatformOverrides {
   readonly memory?: boolean;
   /** Ports that are taken are replaced by free ones, with a line in the log that says so. */
   readonly fallbackPorts?: boolean;
+  /** Runs instances; worker threads unless told. */
+  readonly runtime?: Runtime;
   /** More routes for the API port. */
   readonly routes?: readonly RouteGroup[];
 }
@@ -72,6 +92,9 @@ export interface Platform extends AsyncDisposable {
   readonly state: LifecycleState;
   readonly addresses: Addresses;
   readonly streams: Streams;
+  readonly functions: Functions;
+  readonly consumers: StreamConsumers;
+  readonly delivery: Delivery;
   readonly store: StateStore;
   readonly blobs: BlobStore;
   readonly facts: Facts;
@@ -95,14 +118,40 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   // What holds data
   const folder = resolve(settings.data);
   const substrate = overrides.memory ? memorySubstrate(clock, random) : diskSubstrate(folder, clock, random);
-  const { log, store, blobs } = substrate;
+  const { log, store, blobs, cacheFolder } = substrate;
 
   // Rooms
   const metrics = createMetrics(processUsage);
-  const streams = createStreams({ log, state: store, clock });
+  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
+  const streams = createStreams({ log, state: store, clock, workers });
   const facts = createFacts(streams, { clock });
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
+
+  const sdk = siblingModule(import.meta.url, './sdk/index');
+  const functions = createFunctions({
+    runtime:
+      overrides.runtime ??
+      createWorkerThreadsRuntime({ harness: harnessModule(), sdk, spares: config.functions.functionSpares }),
+    clock,
+    ids,
+    random,
+    config: config.functions,
+    streams,
+    secrets,
+    providers: [],
+  });
+  const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
+  const delivery = createDelivery({
+    state: store,
+    blobs,
+    facts,
+    clock,
+    ids,
+    engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
+    cacheFolder,
+    sdkUrl: sdk.href,
+  });
 
   // Doors
   const addresses = (): Addresses => ({ edge: null, api: api?.url ?? null, kafka: null });
@@ -113,17 +162,14 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     groups: [
       streamRoutes({ streams, state: store, clock }),
+      appRoutes({ delivery }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
         state: () => lifecycle.state,
         metrics: () => metrics.render(),
         verify: async () => reportOf(await log.verify()),
-        status: () => ({
-          ...statusOf(streams),
-          addresses: { ...addresses() },
-          data: overrides.memory ? 'memory' : folder,
-        }),
+        status: () => ({ ...statusOf(streams), addresses: { ...addresses() }, data: substrate.place }),
       }),
       ...(overrides.routes ?? []),
     ],
@@ -131,8 +177,12 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   const lifecycle = createLifecycle([
     ...substrate.services,
+    workers,
     streams,
     facts,
+    functions,
+    consumers,
+    delivery,
     doorCheck(config, tokens),
     ...(api ? [api] : []),
   ]);
@@ -145,6 +195,9 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       return addresses();
     },
     streams,
+    functions,
+    consumers,
+    delivery,
     store,
     blobs,
     facts,
@@ -201,6 +254,14 @@ export function onLog(write: (line: string) => void): () => void {
   });
 }
 
+/** Gives what functions log to `write`, a line an entry. Returns the stop. */
+export function onFunctionLog(write: (line: string) => void): () => void {
+  return onSignal('function.log', ({ fn, level, message, attributes }) => {
+    const details = attributes === undefined ? '' : ` ${JSON.stringify(attributes)}`;
+    write(`${fn}: ${level === 'info' ? '' : `${level}: `}${message}${details}`);
+  });
+}
+
 /** The version of the package, beside `src/` in a checkout and beside this file once built. */
 export function packageVersion(): string {
   const builtOrSource = import.meta.url.endsWith('.ts') ? '../package.json' : './package.json';
@@ -209,9 +270,13 @@ export function packageVersion(): string {
 }
 
 interface Substrate {
+  /** The folder, or 'memory'. */
+  readonly place: string;
   readonly log: LogStore;
   readonly store: StateStore;
   readonly blobs: BlobStore;
+  /** Local folder for what can be made again. */
+  readonly cacheFolder: string;
   readonly services: readonly Service[];
 }
 
@@ -219,14 +284,20 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
   const log = memoryLogStore({ clock, random });
   const store = memoryStateStore({ clock });
   const blobs = memoryBlobStore({ clock });
-  return { log, store, blobs, services: [store, blobs, log] };
+  const cacheFolder = join(tmpdir(), `millrace-${Buffer.from(random.bytes(8)).toString('hex')}`);
+  const cache: Service = {
+    name: 'cache folder',
+    stop: () => rm(cacheFolder, { recursive: true, force: true }),
+  };
+  return { place: 'memory', log, store, blobs, cacheFolder, services: [cache, store, blobs, log] };
 }
 
 function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
   const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
-  return { log, store, blobs, services: [dataFolder(path, clock), store, blobs, log] };
+  const services = [dataFolder(path, clock), store, blobs, log];
+  return { place: path, log, store, blobs, cacheFolder: join(path, 'cache'), services };
 }
 
 /** Holds the lock for as long as anything uses the folder. */

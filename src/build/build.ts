@@ -11,6 +11,7 @@ import {
   type FunctionManifest,
   manifestVersion,
   sha256,
+  systemClock,
 } from '../kernel/index.ts';
 import {
   type BundleRequest,
@@ -48,7 +49,8 @@ export interface Builder {
 }
 
 export interface BuilderOptions {
-  readonly clock: Clock;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
   /** Keeps a worker ready for the next build: worth it where one follows another. */
   readonly repeated?: boolean;
 }
@@ -58,7 +60,8 @@ interface Inspected {
   readonly inputs: readonly string[];
 }
 
-export function createBuilder({ clock, repeated = false }: BuilderOptions): Builder {
+export function createBuilder(options: BuilderOptions = {}): Builder {
+  const { clock = systemClock(), repeated = false } = options;
   const inspector = createInspector(clock, repeated);
   const shapes = createShapeCache();
   const lastFunctions = new Map<string, readonly string[]>();
@@ -78,9 +81,9 @@ export function createBuilder({ clock, repeated = false }: BuilderOptions): Buil
   };
 
   return {
-    async build(entryPath, options = {}) {
+    async build(entryPath, { app } = {}) {
       const entry = resolve(entryPath);
-      const { name, root } = identifyApp(entry, options.app);
+      const { name, root } = identifyApp(entry, app);
       const request: BundleRequest = { entry, root, app: name };
       const loaded = await (rolldown ??= import('rolldown'));
       // Mostly the app exports the functions it exported last time: bundle them while it is looked at.

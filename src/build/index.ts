@@ -1,3 +1,4 @@
+export { ARTIFACT_TYPE, type Artifact, packArtifact } from '../kernel/index.ts';
 export {
   type Builder,
   type BuilderOptions,
@@ -5,3 +6,4 @@ export {
   type BuiltApp,
   createBuilder,
 } from './build.ts';
+export { manifestOfModule } from './from-module.ts';

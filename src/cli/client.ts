@@ -1,4 +1,4 @@
-import { CommandError, type ExitCode } from './command.ts';
+import { CommandError, type ExitCode } from './exit.ts';
 
 /** Speaks to a running platform. Every failure is a CommandError with the exit code that the command line promises. */
 export interface ApiClient {

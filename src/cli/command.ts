@@ -1,4 +1,5 @@
 import type { ApiClient } from './client.ts';
+import type { ExitCode } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What one file per command exports as `command`. */
@@ -29,26 +30,6 @@ export interface CommandCall {
   readonly json: boolean;
   readonly terminal: Terminal;
   readonly client: ApiClient;
-}
-
-/** 0 done, 1 it failed, 2 wrong usage, 3 not found, 4 no platform answers, 5 refused. */
-export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5;
-
-/** Ends a command with a line on stderr and an exit code. */
-export class CommandError extends Error {
-  readonly exitCode: ExitCode;
-  /** The problem that the platform answered with, if it was that. */
-  readonly problem: object | undefined;
-
-  constructor(exitCode: ExitCode, message: string, problem?: object) {
-    super(message);
-    this.exitCode = exitCode;
-    this.problem = problem;
-  }
-}
-
-export function wrongUsage(message: string): CommandError {
-  return new CommandError(2, message);
 }
 
 /** The text of an option that was given. */

@@ -9,6 +9,16 @@ interface CommandEntry {
 /** Every command, in the order of the help; each file is loaded when its command is used. */
 export const COMMANDS: readonly CommandEntry[] = [
   { name: 'start', summary: 'run the platform', load: () => import('./start.ts') },
+  { name: 'init', summary: 'a new app that runs', load: () => import('./init.ts') },
+  {
+    name: 'dev',
+    summary: 'the platform and apps in one process, reloaded on save',
+    load: () => import('./dev.ts'),
+  },
+  { name: 'plan', summary: 'how an app differs from what runs', load: () => import('./plan.ts') },
+  { name: 'deploy', summary: 'build an app and make it run', load: () => import('./deploy.ts') },
+  { name: 'versions', summary: 'what was deployed', load: () => import('./versions.ts') },
+  { name: 'rollback', summary: 'go back to an earlier version', load: () => import('./rollback.ts') },
   { name: 'status', summary: 'how the platform is', load: () => import('./status.ts') },
   { name: 'ls', summary: 'what there is', load: () => import('./ls.ts') },
   { name: 'show', summary: 'one stream in full: offsets, groups, lag', load: () => import('./show.ts') },

@@ -1,14 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ApiClient } from './client.ts';
-import {
-  type Command,
-  type CommandCall,
-  CommandError,
-  type ExitCode,
-  textOption,
-  wrongUsage,
-} from './command.ts';
+import { type Command, type CommandCall, textOption } from './command.ts';
+import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
 
 /** What is sent at once at most; a longer line goes alone. */
 const BATCH_BYTES = 1024 * 1024;

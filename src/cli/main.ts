@@ -1,7 +1,8 @@
 import { parseArgs } from 'node:util';
 import { createClient, DEFAULT_URL } from './client.ts';
-import { type Command, type CommandCall, CommandError, type ExitCode, wrongUsage } from './command.ts';
+import type { Command, CommandCall } from './command.ts';
 import { COMMANDS } from './commands.ts';
+import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
 import { commandHelp, GLOBAL_OPTIONS, overview } from './help.ts';
 import { nearestName } from './nearest.ts';
 import { processTerminal, type Terminal } from './terminal.ts';

@@ -50,7 +50,7 @@ function render(stream: Stream, columns: number): string {
     String(lag),
   ]);
   const parts = [
-    table(['stream', stream.name], facts, columns).replace(stream.name.toUpperCase(), stream.name),
+    table(['stream', ''], [['name', stream.name], ...facts], columns),
     table(['partition', 'start', 'end'], offsets, columns),
     ...(groups.length === 0 ? [] : [table(['group', 'state', 'members', 'lag'], groups, columns)]),
   ];

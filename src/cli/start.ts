@@ -1,8 +1,9 @@
 import type { Platform } from '../main.ts';
-import type { Command, CommandCall, CommandOption, ExitCode } from './command.ts';
+import type { Command, CommandCall, CommandOption } from './command.ts';
+import type { ExitCode } from './exit.ts';
 
 /** The flags of the configuration, told here too so that help needs nothing but this file; a test compares them. */
-const CONFIGURATION: { readonly [flag: string]: CommandOption } = {
+export const CONFIGURATION: { readonly [flag: string]: CommandOption } = {
   data: { type: 'string', value: 'DIR', about: 'folder that holds all data (.millrace)' },
   'edge-host': { type: 'string', value: 'HOST', about: 'address of the edge port, which serves apps' },
   'edge-port': {
@@ -49,7 +50,7 @@ export const command: Command = {
 async function start(call: CommandCall): Promise<ExitCode> {
   const signals = watchSignals();
   const { createPlatform, loadConfig, onLog } = await import('../main.ts');
-  const flags = Object.fromEntries(Object.entries(call.values).filter(([name]) => name in CONFIGURATION));
+  const flags = configurationFlags(call);
   const config = await loadConfig({ flags, env: process.env, folder: process.cwd() });
   onLog((line) => call.terminal.note(line));
   const platform = createPlatform(config);
@@ -61,7 +62,12 @@ async function start(call: CommandCall): Promise<ExitCode> {
   return 0;
 }
 
-async function announce({ json, terminal }: CommandCall, { addresses }: Platform): Promise<void> {
+/** The flags of a command line that belong to the configuration. */
+export function configurationFlags({ values }: CommandCall): { readonly [flag: string]: unknown } {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => name in CONFIGURATION));
+}
+
+export async function announce({ json, terminal }: CommandCall, { addresses }: Platform): Promise<void> {
   // The process was asked to start before this module was loaded.
   const startedInMs = Math.round(performance.now());
   if (json) {
@@ -75,7 +81,7 @@ async function announce({ json, terminal }: CommandCall, { addresses }: Platform
 }
 
 /** Resolves with the first signal; from then on a second one ends the process at once. */
-function watchSignals(): { readonly first: Promise<string> } {
+export function watchSignals(): { readonly first: Promise<string> } {
   const first = new Promise<string>((resolve) => {
     let seen = false;
     for (const name of ['SIGINT', 'SIGTERM'] as const) {

@@ -1,13 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import {
-  type Command,
-  type CommandCall,
-  CommandError,
-  type ExitCode,
-  textOption,
-  wrongUsage,
-} from './command.ts';
+import { type Command, type CommandCall, textOption } from './command.ts';
 import { eventsOf } from './events.ts';
+import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
 import { cut, type Terminal } from './terminal.ts';
 
 /** How long a platform that went away is looked for. */

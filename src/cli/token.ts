@@ -1,4 +1,5 @@
-import { type Command, type CommandCall, type ExitCode, textOption, wrongUsage } from './command.ts';
+import { type Command, type CommandCall, textOption } from './command.ts';
+import { type ExitCode, wrongUsage } from './exit.ts';
 import { nearestName } from './nearest.ts';
 import { table } from './terminal.ts';
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   type AppVersion,
@@ -15,14 +15,18 @@ import {
  * A version's folder appears by a rename when it is complete, and is never changed after that.
  */
 export interface Artifacts {
-  /** Checks every file against its hash and stores what is not there yet. Throws APP_INVALID. */
+  /** Throws APP_INVALID when a file is not there or does not match its hash. */
+  verify(artifact: Artifact): Promise<void>;
+  /** Stores what is not there yet. */
   store(artifact: Artifact): Promise<void>;
   /** Throws VERSION_NOT_FOUND. */
   manifest(app: string, version: string): Promise<Manifest>;
-  /** The version with its files in a local folder. */
-  materialise(manifest: Manifest): Promise<AppVersion>;
+  /** The version with its files in a local folder; from `files` when they are at hand, else from the store. */
+  materialise(manifest: Manifest, files?: Artifact['files']): Promise<AppVersion>;
   /** Where `materialise` puts it. */
   locate(manifest: Manifest): AppVersion;
+  /** Removes what a crash left half laid out. */
+  clean(): Promise<void>;
   /** Removes all versions of the app but those in `keep`. */
   prune(app: string, keep: readonly string[]): Promise<void>;
 }
@@ -39,9 +43,10 @@ const fileKey = (app: string, hash: string): string => `artifacts/${app}/files/$
 const manifestKey = (app: string, version: string): string => `artifacts/${app}/versions/${version}`;
 
 export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions): Artifacts {
+  const apps = join(cacheFolder, 'apps');
   const locate = (manifest: Manifest): AppVersion => {
     const { app, version } = manifest;
-    return { app, version, manifest, folder: join(cacheFolder, app, version) };
+    return { app, version, manifest, folder: join(apps, app, version) };
   };
 
   let linked: Promise<void> | undefined;
@@ -57,20 +62,39 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
     await writeFile(join(folder, 'index.js'), `export * from ${JSON.stringify(sdkUrl)};\n`);
   };
 
+  /** Folders whose files were seen to be right: after a power failure a complete folder may hold empty files. */
+  const intact = new Set<string>();
+  const isIntact = async ({ folder, manifest }: AppVersion): Promise<boolean> => {
+    if (intact.has(folder)) return true;
+    for (const { path, sha256 } of manifest.files) {
+      const bytes = await readFile(join(folder, path)).catch(() => undefined);
+      if (!bytes || (await hashOf(bytes)) !== sha256) return false;
+    }
+    return true;
+  };
+
   return {
     locate,
+    async clean() {
+      const names = await readdir(cacheFolder).catch(() => []);
+      const halves = names.filter((name) => name.startsWith('.'));
+      await Promise.all(halves.map((name) => rm(join(cacheFolder, name), { recursive: true, force: true })));
+    },
+    async verify({ manifest, files }) {
+      for (const { path, sha256 } of manifest.files) {
+        const bytes = files.get(path);
+        if (!bytes || (await hashOf(bytes)) !== sha256) throw damaged(path);
+      }
+    },
     async store({ manifest, files }) {
       const { app, version } = manifest;
-      await Promise.all(
-        manifest.files.map(async ({ path, sha256 }) => {
-          const bytes = files.get(path);
-          if (!bytes || (await hashOf(bytes)) !== sha256) throw damaged(path);
-          const key = fileKey(app, sha256);
-          if (!(await blobs.info(key))) await blobs.put(key, bytes);
-        }),
-      );
-      const key = manifestKey(app, version);
-      if (!(await blobs.info(key))) await blobs.put(key, Buffer.from(JSON.stringify(manifest)));
+      const putNew = async (key: string, bytes: Uint8Array): Promise<void> => {
+        if (!(await blobs.info(key))) await blobs.put(key, bytes);
+      };
+      // Files of the same content share a blob.
+      const byKey = new Map(manifest.files.map((file) => [fileKey(app, file.sha256), files.get(file.path)!]));
+      byKey.set(manifestKey(app, version), Buffer.from(JSON.stringify(manifest)));
+      await Promise.all([...byKey].map(([key, bytes]) => putNew(key, bytes)));
     },
     async manifest(app, version) {
       const key = manifestKey(app, version);
@@ -80,21 +104,31 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
       }
       return JSON.parse(Buffer.from(await blobs.get(key)).toString()) as Manifest;
     },
-    async materialise(manifest) {
+    async materialise(manifest, files) {
       await (linked ??= linkSdk());
       const version = locate(manifest);
-      if (existsSync(version.folder)) return version;
+      if (existsSync(version.folder)) {
+        if (await isIntact(version)) {
+          intact.add(version.folder);
+          return version;
+        }
+        await rm(version.folder, { recursive: true });
+      }
       const building = join(cacheFolder, `.${randomUUID()}`);
       await mkdir(building, { recursive: true });
       const folders = new Set(manifest.files.map((file) => dirname(join(building, file.path))));
       for (const folder of folders) await mkdir(folder, { recursive: true });
       await Promise.all(
         manifest.files.map(async ({ path, sha256 }) =>
-          writeFile(join(building, path), await blobs.get(fileKey(manifest.app, sha256))),
+          writeFile(
+            join(building, path),
+            files?.get(path) ?? (await blobs.get(fileKey(manifest.app, sha256))),
+          ),
         ),
       );
       await mkdir(dirname(version.folder), { recursive: true });
       await rename(building, version.folder);
+      intact.add(version.folder);
       return version;
     },
     async prune(app, keep) {
@@ -105,9 +139,10 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
       }
       for (const folder of ['versions', 'files'])
         await pruneBlobs(blobs, `artifacts/${app}/${folder}/`, kept);
-      for (const version of await readdir(join(cacheFolder, app)).catch(() => [])) {
-        if (!keep.includes(version))
-          await rm(join(cacheFolder, app, version), { recursive: true, force: true });
+      for (const version of await readdir(join(apps, app)).catch(() => [])) {
+        if (keep.includes(version)) continue;
+        intact.delete(join(apps, app, version));
+        await rm(join(apps, app, version), { recursive: true, force: true });
       }
     },
   };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { memoryBlobStore, memoryStateStore } from '../adapters/memory/index.ts';
@@ -45,7 +45,7 @@ test('plan says what would change and changes nothing; deploy makes it so and wr
   ]);
   const { folder } = delivery.find('pay');
   assert.equal(await readFile(join(folder, 'functions/score.js'), 'utf8'), '1;');
-  const sdk = await readFile(join(folder, '../../node_modules/millrace/index.js'), 'utf8');
+  const sdk = await readFile(join(folder, '../../../node_modules/millrace/index.js'), 'utf8');
   assert.equal(sdk, 'export * from "file:///sdk/index.js";\n');
 });
 
@@ -181,6 +181,17 @@ test('after a restart every app serves the version that was active', async () =>
     second.delivery.list().map((each) => each.app),
     ['pay'],
   );
+});
+
+test('files that a power failure emptied are laid out again from the store at the next start', async () => {
+  await using here = await world();
+  const first = here.open();
+  await first.delivery.deploy(ONE, 'ann');
+  const path = join(first.delivery.find('pay').folder, 'functions/score.js');
+  await writeFile(path, '');
+  const second = here.open();
+  await second.delivery.start!();
+  assert.equal(await readFile(path, 'utf8'), '1;');
 });
 
 test('killed at any step, a deployment is whole or not there after the next start, and can be done again', async () => {

@@ -76,6 +76,8 @@ interface Change {
   readonly action: VersionRecord['action'];
   readonly by: string;
   readonly next: Manifest | undefined;
+  /** Of an artifact that is not stored yet. */
+  readonly files?: Artifact['files'];
 }
 
 export function createDelivery(options: DeliveryOptions): Delivery {
@@ -142,9 +144,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   const recover = async (journal: Journal): Promise<void> => {
     const from = await load(journal.app, journal.from);
+    if (journal.step === 'prepare') {
+      // Killed before its manifest was stored, nothing of it was prepared.
+      const planned = await load(journal.app, journal.to).catch(() => undefined);
+      return undo(journal, from, planned, 'the platform ended during the deployment');
+    }
     const to = await load(journal.app, journal.to);
-    if (journal.step === 'prepare')
-      return undo(journal, from, to, 'the platform ended during the deployment');
     for (const engine of engines) await engine.prepare(from, to);
     await finish(journal, from, to);
   };
@@ -168,7 +173,18 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     await artifacts.prune(app, keep);
   };
 
-  const change = async ({ app, action, by, next }: Change): Promise<Deployment> => {
+  /** Stores and lays out the version while the journal is written: none of them waits for another. */
+  const bringIn = async (journal: Journal, { next, files }: Change): Promise<AppVersion | undefined> => {
+    const [version] = await Promise.all([
+      next && artifacts.materialise(next, files),
+      next && files && artifacts.store({ manifest: next, files }),
+      records.begin(journal),
+    ]);
+    return version;
+  };
+
+  const change = async (wanted: Change): Promise<Deployment> => {
+    const { app, action, by, next } = wanted;
     const plan = await planFor(app, next);
     checkPlan(plan);
     const current = active.get(app);
@@ -180,10 +196,9 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const sequence = (found?.record.sequence ?? 0) + 1;
     const entry: VersionRecord = { sequence, version: plan.to, action, timeMs: clock.now(), by };
     const journal: Journal = { id, app, step: 'prepare', from: plan.from, to: plan.to, entry };
-    await records.begin(journal);
     let target: AppVersion | undefined;
     try {
-      target = next && (await artifacts.materialise(next));
+      target = await bringIn(journal, wanted);
       for (const engine of engines) await engine.prepare(current, target);
       await records.commit(journal, found?.version ?? 0);
     } catch (error) {
@@ -201,6 +216,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   };
 
   const start = async (): Promise<void> => {
+    await artifacts.clean();
     const journals = await records.journals();
     const open = new Map(journals.map((journal) => [journal.app, journal]));
     for (const { app, active: version } of await records.apps()) {
@@ -227,9 +243,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       const next = checkManifest(manifest);
       return inTurn(async () => {
         await settle(next.app);
-        checkPlan(await planFor(next.app, next));
-        await artifacts.store({ manifest: next, files });
-        return change({ app: next.app, action: 'deploy', by, next });
+        await artifacts.verify({ manifest: next, files });
+        return change({ app: next.app, action: 'deploy', by, next, files });
       });
     },
     rollback: (app, by, version) =>

@@ -12,6 +12,7 @@ export {
   Transactions,
 } from './coordination/index.ts';
 export { DEFAULT_STREAM_SETTINGS, type StreamSettings } from './definitions/settings.ts';
+export { streamsDeployable } from './deployable.ts';
 export type { Disk, DiskFile } from './disk.port.ts';
 export { createFacts, FACT_STREAMS } from './facts.ts';
 export { requireJson } from './json/check.ts';

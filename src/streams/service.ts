@@ -28,8 +28,6 @@ export interface Streams extends Service {
   define(definition: StreamDefinition): Promise<StreamDescription>;
   /** What `define` would do, one readable difference a line; throws what it would throw. */
   planDefine(definition: StreamDefinition): Promise<readonly string[]>;
-  /** Its app no longer exports it: the records stay, and another app may take the name. Nothing happens unless `owner` owns it. */
-  detach(name: string, owner: string): Promise<void>;
   delete(name: string): Promise<void>;
   /** Marks a stream that `owner` no longer exports; its records stay, and another app may take it over. */
   detach(name: string, owner: string): Promise<void>;

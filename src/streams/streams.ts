@@ -1,4 +1,4 @@
-import type { Clock, StateStore } from '../kernel/index.ts';
+import type { Clock, StateStore, Workers } from '../kernel/index.ts';
 import { Registry } from './definitions/registry.ts';
 import { createRepository } from './definitions/repository.ts';
 import type { LogStore } from './port.ts';
@@ -13,17 +13,19 @@ export interface StreamsParts {
   readonly log: LogStore;
   readonly state: StateStore;
   readonly clock: Clock;
+  /** Checks large values; without it they are checked where they arrive. */
+  readonly workers?: Workers;
 }
 
 /** Streams as users know them, over the log and the state store. */
-export function createStreams({ log, state, clock }: StreamsParts): Streams {
+export function createStreams({ log, state, clock, workers }: StreamsParts): Streams {
   const registry = new Registry({
     log,
     repository: createRepository(state),
     compiler: createSchemaCompiler(),
     clock,
   });
-  const publisher = createPublisher({ log, registry, clock });
+  const publisher = createPublisher({ log, registry, clock, workers });
   const reader = createReader({ log, registry, clock });
   return {
     name: 'streams',

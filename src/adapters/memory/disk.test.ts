@@ -101,6 +101,22 @@ describe('a simulated power loss', () => {
     assert.deepEqual([...seen].sort(), ['1', '2']);
   });
 
+  it('keeps what was written again after a failed sync', async () => {
+    const seen = await outcomes(
+      100,
+      async (disk) => {
+        const file = await durableFile(disk, 'f', block(1));
+        await file.write([block(2, 3)], 512);
+        disk.failAt('sync', 1, 'f');
+        await assert.rejects(file.sync(), (error) => isMillraceError(error, 'DISK_FAILED'));
+        await file.write([block(3, 1)], 1024);
+        await file.sync();
+      },
+      'f',
+    );
+    assert.deepEqual([...seen].sort(), ['1131', '1132', '1231', '1232']);
+  });
+
   it('turns the disk off: what runs on fails', async () => {
     const disk = simulatedDisk();
     const file = await disk.open('f', { create: true });

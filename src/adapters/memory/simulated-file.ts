@@ -11,6 +11,8 @@ interface Unsynced {
   readonly before: Uint8Array;
   readonly sizeBefore: number;
   readonly sizeAfter: number;
+  /** A sync that covered it failed: the system forgot that it has to be written, only writing it again helps (D2). */
+  readonly forgotten?: boolean;
 }
 
 /** The content of one file: what programs see, and which part of that a power loss may take away. */
@@ -19,8 +21,6 @@ export class SimulatedFile {
   #size = 0;
   #unsynced: Unsynced[] = [];
   readonly #tracked: boolean;
-  /** A sync of it failed: nothing written since the last good one can be made durable any more (D2). */
-  #broken = false;
 
   constructor(tracked: boolean) {
     this.#tracked = tracked;
@@ -50,11 +50,13 @@ export class SimulatedFile {
   }
 
   sync(): void {
-    if (!this.#broken) this.#unsynced = [];
+    const written = this.#unsynced.filter((change) => !change.forgotten);
+    const forgotten = this.#unsynced.filter((change) => change.forgotten);
+    this.#unsynced = forgotten.flatMap((change) => written.reduce(withoutWritten, [change]));
   }
 
   failSync(): void {
-    this.#broken = true;
+    this.#unsynced = this.#unsynced.map((change) => ({ ...change, forgotten: true }));
   }
 
   /** The same content with the same unsynced changes: what is left when only the process dies. */
@@ -63,7 +65,6 @@ export class SimulatedFile {
     copy.#content = this.#content.slice(0, this.#size);
     copy.#size = this.#size;
     copy.#unsynced = [...this.#unsynced];
-    copy.#broken = this.#broken;
     return copy;
   }
 
@@ -72,7 +73,6 @@ export class SimulatedFile {
     const left = this.clone();
     const pending = left.#unsynced;
     left.#unsynced = [];
-    left.#broken = false;
     for (const change of pending.toReversed()) left.#undo(change);
     for (const change of pending) left.#redo(change, random);
     left.#unsynced = [];
@@ -127,4 +127,25 @@ export class SimulatedFile {
     }
     this.#size = bytes;
   }
+}
+
+/** What is left of forgotten changes after a later write over some of their bytes became durable. */
+function withoutWritten(changes: Unsynced[], { position, bytes, sizeAfter }: Unsynced): Unsynced[] {
+  const end = position + (bytes?.length ?? 0);
+  return changes.flatMap((change) => {
+    const sizeBefore = Math.max(change.sizeBefore, bytes ? end : sizeAfter);
+    if (!change.bytes) return [{ ...change, sizeBefore, sizeAfter: Math.max(change.sizeAfter, sizeBefore) }];
+    const piece = (from: number, to: number): Unsynced[] => {
+      if (from >= to) return [];
+      const [start, stop] = [from - change.position, to - change.position];
+      const [part, before] = [change.bytes!.subarray(start, stop), change.before.subarray(start, stop)];
+      return [{ ...change, position: from, bytes: part, before, sizeBefore }];
+    };
+    const changeEnd = change.position + change.bytes.length;
+    if (end <= change.position || position >= changeEnd) return piece(change.position, changeEnd);
+    return [
+      ...piece(change.position, Math.max(change.position, position)),
+      ...piece(Math.min(end, changeEnd), changeEnd),
+    ];
+  });
 }

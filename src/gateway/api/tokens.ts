@@ -7,7 +7,7 @@ import {
   parseDurationMs,
 } from '../../kernel/index.ts';
 import { jsonOf } from './context-body.ts';
-import type { RouteGroup } from './route.ts';
+import type { OpenApiOperation, RouteGroup } from './route.ts';
 
 /** Access tokens over HTTP: make, list, revoke. */
 export function tokenRoutes({
@@ -27,47 +27,25 @@ export function tokenRoutes({
         ...base,
         method: 'GET',
         path: '/tokens',
-        operation: {
-          operationId: 'listTokens',
-          summary: 'List tokens, without their secrets',
-          responses: {
-            200: {
-              description: 'All tokens.',
-              content: { 'application/json': { schema: { type: 'object', properties: { tokens: TOKENS } } } },
-            },
-          },
-        },
-        handle: async (context) => context.json({ tokens: (await tokens.list()).map(toJson) }),
+        operation: OPERATIONS.listTokens,
+        handle: async (context) =>
+          context.json({ tokens: (await tokens.list()).map((info) => toJson(info, clock.now())) }),
       },
       {
         ...base,
         method: 'POST',
         path: '/tokens',
-        operation: {
-          operationId: 'createToken',
-          summary: 'Make a token; its secret is shown this once',
-          requestBody: { required: true, content: { 'application/json': { schema: REQUEST_SCHEMA } } },
-          responses: {
-            201: {
-              description: 'The token.',
-              content: { 'application/json': { schema: { $ref: '#/components/schemas/Token' } } },
-            },
-          },
-        },
+        operation: OPERATIONS.createToken,
         handle: async (context) => {
           const { token, info } = await tokens.create(readRequest(await jsonOf(context)));
-          return context.json({ ...toJson(info), token }, 201);
+          return context.json({ ...toJson(info, clock.now()), token }, 201);
         },
       },
       {
         ...base,
         method: 'DELETE',
         path: '/tokens/{id}',
-        operation: {
-          operationId: 'revokeToken',
-          summary: 'Revoke a token, at once',
-          responses: { 204: { description: 'Revoked.' } },
-        },
+        operation: OPERATIONS.revokeToken,
         handle: async (context) => {
           await tokens.revoke(context.req.param('id') ?? '');
           return context.body(null, 204);
@@ -75,17 +53,17 @@ export function tokenRoutes({
       },
     ],
   };
+}
 
-  function toJson({ id, name, scopes, createdMs, expiresAtMs }: TokenInfo) {
-    return {
-      id,
-      name,
-      scopes,
-      created: new Date(createdMs).toISOString(),
-      expires: expiresAtMs === undefined ? null : new Date(expiresAtMs).toISOString(),
-      expired: expiresAtMs !== undefined && expiresAtMs <= clock.now(),
-    };
-  }
+function toJson({ id, name, scopes, createdMs, expiresAtMs }: TokenInfo, nowMs: number) {
+  return {
+    id,
+    name,
+    scopes,
+    created: new Date(createdMs).toISOString(),
+    expires: expiresAtMs === undefined ? null : new Date(expiresAtMs).toISOString(),
+    expired: expiresAtMs !== undefined && expiresAtMs <= nowMs,
+  };
 }
 
 const TOKENS: Json = { type: 'array', items: { $ref: '#/components/schemas/Token' } };
@@ -118,6 +96,35 @@ const REQUEST_SCHEMA: Json = {
     },
   },
 };
+
+const OPERATIONS = {
+  listTokens: {
+    operationId: 'listTokens',
+    summary: 'List tokens, without their secrets',
+    responses: {
+      200: {
+        description: 'All tokens.',
+        content: { 'application/json': { schema: { type: 'object', properties: { tokens: TOKENS } } } },
+      },
+    },
+  },
+  createToken: {
+    operationId: 'createToken',
+    summary: 'Make a token; its secret is shown this once',
+    requestBody: { required: true, content: { 'application/json': { schema: REQUEST_SCHEMA } } },
+    responses: {
+      201: {
+        description: 'The token.',
+        content: { 'application/json': { schema: { $ref: '#/components/schemas/Token' } } },
+      },
+    },
+  },
+  revokeToken: {
+    operationId: 'revokeToken',
+    summary: 'Revoke a token, at once',
+    responses: { 204: { description: 'Revoked.' } },
+  },
+} satisfies { readonly [name: string]: OpenApiOperation };
 
 function readRequest(body: Json): Parameters<Tokens['create']>[0] {
   const { name, scopes, ttl } = (body ?? {}) as { readonly [field: string]: Json | undefined };

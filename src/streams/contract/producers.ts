@@ -3,7 +3,6 @@ import { it } from 'node:test';
 import type { LogStore, ProducerIdentity, TopicPartition } from '../port.ts';
 import {
   append,
-  eventually,
   type MakeStore,
   makeTopic,
   produced,
@@ -11,6 +10,7 @@ import {
   settle,
   T0,
   T1,
+  until,
   valuesOf,
 } from './harness.ts';
 
@@ -192,8 +192,7 @@ export function transactionContract(make: MakeStore): void {
     await settle();
     await send(T0, 'b');
     clock.advance(60_000);
-    const decided = (): boolean => store.bounds(T0).lastStableOffset === store.bounds(T0).highWatermark;
-    await eventually(decided, 'the transaction is aborted');
+    await until(() => store.bounds(T0).lastStableOffset === store.bounds(T0).highWatermark);
     assert.deepEqual(await valuesOf(store, T0, committed), []);
     await refuses(end('commit'), 'PRODUCER_FENCED');
   });

@@ -2,6 +2,9 @@ import { LIMITS, MillraceError } from '../../kernel/index.ts';
 
 export const INTERNAL_PREFIX = 'millrace.';
 
+/** Where records go that do not fit a stream which diverts them. */
+export const invalidStreamOf = (name: string): string => `${name}.invalid`;
+
 function refuse(name: string, why: string): never {
   const message = `'${name.slice(0, 300)}' cannot name a stream: ${why}.`;
   throw new MillraceError('STREAM_NAME_INVALID', message, { errors: [{ path: '/name', message: why }] });

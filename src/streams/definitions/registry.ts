@@ -4,7 +4,7 @@ import type { LogStore, TopicInfo } from '../port.ts';
 import { checkEvolution } from '../schema/compatibility.ts';
 import type { CompiledSchema, SchemaCompiler } from '../schema/compile.ts';
 import type { SchemaVersion, StreamDefinition, StreamDescription } from '../service.ts';
-import { checkName, streamNotFound } from './names.ts';
+import { checkName, invalidStreamOf, streamNotFound } from './names.ts';
 import type { Repository, StoredDefinition } from './repository.ts';
 import {
   differences,
@@ -15,12 +15,14 @@ import {
   topicConfig,
 } from './settings.ts';
 
+type LazySchema = () => CompiledSchema;
+
 /** A stream with what publishing needs of it at hand. */
 export interface OpenStream {
   readonly topic: TopicInfo;
   readonly settings: StreamSettings;
   readonly keyPath: KeyPath | undefined;
-  readonly schema: CompiledSchema | undefined;
+  readonly schema: LazySchema | undefined;
   readonly definition: StoredDefinition | undefined;
 }
 
@@ -84,7 +86,7 @@ export class Registry {
       settings,
       keyPath: settings.keyPath === undefined ? undefined : parseKeyPath(settings.keyPath),
       // A log that describes its topic by a new object must not make the schema be compiled again.
-      schema: known && known.definition === definition ? known.schema : this.#compile(settings.schema),
+      schema: known && known.definition === definition ? known.schema : this.#lazily(settings.schema),
     };
     this.#opened.set(name, stream);
     return stream;
@@ -174,8 +176,11 @@ export class Registry {
     return definition?.topicId === topic.id ? definition : undefined;
   }
 
-  #compile(schema: JsonSchema | undefined): CompiledSchema | undefined {
-    return schema === undefined ? undefined : this.#compiler.compile(schema);
+  /** Compiling takes milliseconds: a listing of streams needs none of it, publishing needs it once. */
+  #lazily(schema: JsonSchema | undefined): LazySchema | undefined {
+    if (schema === undefined) return undefined;
+    let compiled: CompiledSchema | undefined;
+    return () => (compiled ??= this.#compiler.compile(schema));
   }
 
   async #plan(definition: StreamDefinition): Promise<Plan> {
@@ -185,6 +190,8 @@ export class Registry {
     const current = topic ? this.open(name) : undefined;
     checkOwner(definition, current?.definition);
     const settings = resolveSettings(definition, current?.settings);
+    // The stream for what does not fit must be possible before there is anything to put there.
+    if (settings.onInvalid === 'divert') checkName(invalidStreamOf(name), definition.internal ?? false);
     if (current) checkPartitions(definition, current.settings, settings);
     const newSchema = await this.#planSchema(name, settings, current);
     const schemaVersion =
@@ -202,7 +209,7 @@ export class Registry {
     current: OpenStream | undefined,
   ): Promise<SchemaVersion | undefined> {
     if (sameSchema(schema, current?.settings.schema)) return undefined;
-    this.#compile(schema);
+    if (schema !== undefined) this.#compiler.compile(schema);
     const earlier = current ? await this.#repository.schemas(name) : [];
     checkEvolution(name, mode, earlier, current?.settings.schema, schema);
     if (schema === undefined) return undefined;

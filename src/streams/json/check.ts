@@ -36,31 +36,29 @@ function nextBlock(bytes: Uint8Array, at: number): number {
   return next;
 }
 
-/** Where in the input a value stood: for messages and for the path of the problem. */
-type Place = { readonly line: number } | { readonly record: number };
+/** Where in the input a value stood: which record of the call, from 0, and for lines the line, from 1. */
+interface Place {
+  readonly record: number;
+  readonly line?: number;
+}
 
 type Failure = Pick<JsonScanner, 'failedAt' | 'expected'>;
 
-/** What is wrong and where, after a failed scan. `line` counts from 1, `record` from 0, bytes from `start` and 1. */
+/** What is wrong and where, after a failed scan. Bytes count from `start` and 1; the path is that of the record. */
 export function jsonError(
   { failedAt, expected }: Failure,
   bytes: Uint8Array,
   start: number,
   place?: Place,
 ): MillraceError {
-  const inLine = place !== undefined && 'line' in place;
-  const holder =
-    place === undefined
-      ? ''
-      : inLine
-        ? ` on line ${place.line}`
-        : ` in record ${(place as { record: number }).record}`;
-  const path =
-    place === undefined ? '' : `/${inLine ? place.line - 1 : (place as { record: number }).record}`;
+  const inLine = place?.line !== undefined;
+  const holder = inLine ? ` on line ${place.line}` : place ? ` in record ${place.record}` : '';
   const where = `${holder} at byte ${failedAt - start + 1}`;
   const found = describeByte(bytes, failedAt, inLine);
   return new MillraceError('BAD_JSON', `Invalid JSON${where}: expected ${expected}, found ${found}.`, {
-    errors: [{ path, message: `expected ${expected}${where}, found ${found}` }],
+    errors: [
+      { path: place ? `/${place.record}` : '', message: `expected ${expected}${where}, found ${found}` },
+    ],
   });
 }
 

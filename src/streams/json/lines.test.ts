@@ -40,7 +40,7 @@ test('errors name the line, the byte in it, and what was expected', () => {
   );
   assert.equal(
     failure('1\n\n{} {}'),
-    "BAD_JSON /2 Invalid JSON on line 3 at byte 4: expected the end of the line (one value a line), found '{'.",
+    "BAD_JSON /1 Invalid JSON on line 3 at byte 4: expected the end of the line (one value a line), found '{'.",
   );
   assert.equal(
     failure('{"a'),

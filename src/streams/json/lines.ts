@@ -8,8 +8,6 @@ export interface LineIndex {
   readonly bytes: Uint8Array;
   readonly count: number;
   readonly places: Int32Array;
-  /** Which value, counted from 0, stands on which line, counted from 0: for messages only. */
-  lineOf(index: number): number;
 }
 
 export const PLACE = { valueStart: 0, valueEnd: 1, keyStart: 2, keyEnd: 3, size: 4 } as const;
@@ -65,16 +63,12 @@ export class LineIndexer implements LineIndex {
       const end = scanner.scan(bytes, at, bytes.length);
       const behind = end < 0 ? -1 : skipBlank(bytes, end);
       if (end < 0 || (behind < bytes.length && bytes[behind] !== NEWLINE))
-        throw lineError(scanner, bytes, behind);
+        throw lineError(scanner, bytes, behind, this.count);
       this.#add(scanner, end);
       at = nextLine(bytes, behind);
     }
     this.#position = at;
     return at >= bytes.length;
-  }
-
-  lineOf(index: number): number {
-    return countNewlines(this.bytes, this.places[index * PLACE.size]!);
   }
 
   #add(scanner: JsonScanner, end: number): void {
@@ -107,13 +101,13 @@ function grow(places: Int32Array): Int32Array<ArrayBuffer> {
   return larger;
 }
 
-function lineError(scanner: JsonScanner, bytes: Uint8Array, behind: number): MillraceError {
+function lineError(scanner: JsonScanner, bytes: Uint8Array, behind: number, record: number): MillraceError {
   const at = behind < 0 ? Math.min(scanner.failedAt, bytes.length) : behind;
   // A failure at a newline belongs to the line that it ends.
   const lineStart = at === 0 ? 0 : bytes.lastIndexOf(NEWLINE, at - 1) + 1;
   const failure =
     behind < 0 ? scanner : { failedAt: behind, expected: 'the end of the line (one value a line)' };
-  return jsonError(failure, bytes, lineStart, { line: countNewlines(bytes, lineStart) + 1 });
+  return jsonError(failure, bytes, lineStart, { record, line: countNewlines(bytes, lineStart) + 1 });
 }
 
 function tooMany(): MillraceError {

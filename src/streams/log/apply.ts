@@ -10,6 +10,8 @@ export interface Applied {
   readonly groups: Groups;
   readonly transactions: Transactions;
   readonly garbage: { partition: Partition; segment: Segment }[];
+  /** While the write-ahead files are replayed nothing writes to segments. */
+  replaying: boolean;
 }
 
 /** Brings the state in memory up to a change that is durable. Idempotent over any later state (R1). */
@@ -57,8 +59,9 @@ function moveStart(state: Applied, partition: Partition | undefined, offset: num
   partition.lost = partition.lost.filter((range) => range.lastOffset >= offset);
   partition.line = undefined;
   for (let first = partition.segments[0]; first && first.endOffset <= offset; first = partition.segments[0]) {
-    // The last segment stays unless it is closed: the flusher may be writing it.
-    if (partition.segments.length === 1 && !first.closed) return;
+    // The last segment stays unless it is closed: the flusher may be writing it. In a replay it goes: it was closed and
+    // removed since the checkpoint, or what it holds is below the start all the same.
+    if (partition.segments.length === 1 && !first.closed && !state.replaying) return;
     state.garbage.push({ partition, segment: partition.segments.shift()! });
   }
 }
@@ -79,5 +82,9 @@ function swapSegments(
   for (const segment of removed) state.garbage.push({ partition, segment });
   partition.generation = Math.max(partition.generation, change.generation);
   partition.cleanEnd = Math.max(partition.cleanEnd, change.cleanEnd);
+  // What memory still has of these segments is from before.
+  while (partition.tailHead < partition.tail.length && partition.tailStart < change.cleanEnd) {
+    partition.dropTailHead();
+  }
   partition.line = undefined;
 }

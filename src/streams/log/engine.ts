@@ -93,9 +93,10 @@ async function open(options: EmbeddedLogOptions, tuning: LogTuning): Promise<Run
   const groups = new Groups(clock, partitionsOf, checkpoint?.groups);
   const transactions = new Transactions(checkpoint?.transactions, clock.monotonic());
   const garbage: Core['garbage'] = [];
-  const state = { topics, groups, transactions, garbage };
+  const state = { topics, groups, transactions, garbage, replaying: true };
   const apply = (change: Parameters<typeof applyChange>[1]): void => applyChange(state, change, clock);
   const recovered = await replayWriteAhead(disk, topics, checkpoint?.sequence ?? 0, apply, clock.now());
+  state.replaying = false;
   const files = createSegmentFiles(disk, tuning.openFiles);
   const wal = createWriteAheadLog({
     disk,

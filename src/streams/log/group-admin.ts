@@ -60,6 +60,22 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     },
   };
 
+  /** Commits under way, by group: what follows a rebalance must see those that were let through before it (L4, L5). */
+  const underWay = new Map<string, Set<Promise<unknown>>>();
+  const settled = async (group: string): Promise<void> => {
+    await Promise.allSettled(underWay.get(group) ?? []);
+  };
+  const noteCommit = (group: string, commit: Promise<CommitResult>): Promise<CommitResult> => {
+    const commits = underWay.get(group) ?? new Set();
+    underWay.set(group, commits.add(commit));
+    const forget = (): void => {
+      commits.delete(commit);
+      if (commits.size === 0 && underWay.get(group) === commits) underWay.delete(group);
+    };
+    commit.then(forget, forget);
+    return commit;
+  };
+
   const present = (share: Share, options: JoinOptions): Assignment => {
     const known = new Map<string, Promise<Position>>();
     share.revoked.addEventListener('abort', () => {
@@ -82,8 +98,15 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
         }
         return found.then((first) => positionOf(groups.position(share.group, partition)) ?? first);
       },
-      state: (store, partition) => states.view(share.group, store, partition),
-      commit: (commit) => inOrder((turn) => commitShare(share, commit, turn)),
+      async state(store, partition) {
+        await settled(share.group);
+        return states.view(share.group, store, partition);
+      },
+      commit: (commit) =>
+        noteCommit(
+          share.group,
+          inOrder((turn) => commitShare(share, commit, turn)),
+        ),
     };
   };
 
@@ -92,6 +115,7 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
     partition: TopicPartition,
     from: 'start' | 'end',
   ): Promise<Position> => {
+    await settled(share.group);
     const committed = positionOf(groups.position(share.group, partition));
     if (committed) return committed;
     const bounds = core.topics.partition(partition).bounds();
@@ -109,7 +133,9 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
 
   const commitShare = async (share: Share, commit: Commit, turn: CommitTurn): Promise<CommitResult> => {
     if (!groups.holds(share)) return { status: 'FENCED' };
-    await states.prepare(share.group, commit.state);
+    // Without a wait where nothing is to be made: commits keep the order of their calls.
+    const making = states.prepare(share.group, commit.state);
+    if (making) await making;
     const appends = commit.appends.map((input) => appender.prepare(input));
     const changelogs = states.encode(share.group, commit.state);
     const bytes = sizeOf(appends) + sizeOf(changelogs);

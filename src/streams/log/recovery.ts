@@ -2,7 +2,6 @@ import { signal } from '../../kernel/index.ts';
 import { ProducerStates } from '../coordination/index.ts';
 import type { Disk } from '../disk.port.ts';
 import type { Damage } from '../port.ts';
-import { readInt32 } from '../record-batch/bytes.ts';
 import { type BatchHeader, readBatchHeader, readMarker } from '../record-batch/index.ts';
 import { type Change, readChange } from './changes.ts';
 import {
@@ -20,7 +19,9 @@ import { FILE_HEAD_BYTES, readFileHead } from './write-ahead-log.ts';
 /**
  * Replays the write-ahead files over a checkpoint.
  *
- * V1 The files are synced before they are believed: what is served after a restart survives the next power loss.
+ * V1 The files are synced before they are believed, and the last frame is written again: what is served after a restart
+ *    survives the next power loss. After a failed sync the system may keep bytes to read that it will never write; they can
+ *    only be those of the last frame (W1).
  * V2 Damage to one batch costs that batch alone; the offsets it had are kept as lost, and readers are told.
  * V3 A bad frame with no good one after it (a seal counts) was never acknowledged and is dropped.
  */
@@ -48,6 +49,7 @@ interface Replay {
   /** Where damage was seen last: the reason of a hole in the offsets. */
   lastDamage: Damage | undefined;
   sequence: number;
+  lastFrame: { readonly path: string; readonly position: number; readonly bytes: Uint8Array } | undefined;
   /** The first frame of the log or of what the checkpoint leaves. */
   readonly from: number;
   nowMs: number;
@@ -55,7 +57,10 @@ interface Replay {
 
 async function readHeads(disk: Disk): Promise<WalFile[]> {
   const files: WalFile[] = [];
-  for (const { name, bytes } of await disk.list('wal')) {
+  const listed = await disk.list('wal');
+  // The names too: what is recycled here is never synced as a name again.
+  if (listed.length > 0) await disk.syncFolder('wal');
+  for (const { name, bytes } of listed) {
     if (!name.endsWith('.wal') || bytes === 0) continue;
     const path = `wal/${name}`;
     const file = await disk.open(path);
@@ -88,6 +93,7 @@ export async function replayWriteAhead(
     damages: [],
     lastDamage: undefined,
     sequence: fromSequence,
+    lastFrame: undefined,
     from: fromSequence,
     nowMs,
   };
@@ -107,6 +113,7 @@ export async function replayWriteAhead(
     const free = stale || (replay.sequence === before && before === fromSequence);
     files.push({ path: head.path, bytes: head.bytes, lastSequence: replay.sequence, free });
   }
+  await writeLastFrameAgain(disk, replay);
   return {
     lastSequence: replay.sequence,
     generation,
@@ -114,6 +121,17 @@ export async function replayWriteAhead(
     entries: replay.entries,
     damages: replay.damages,
   };
+}
+
+async function writeLastFrameAgain(disk: Disk, { lastFrame }: Replay): Promise<void> {
+  if (!lastFrame) return;
+  const file = await disk.open(lastFrame.path);
+  try {
+    await file.write([lastFrame.bytes], lastFrame.position);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Replays the frames of one file. `nextFirst` is the first sequence of the file that follows. */
@@ -134,6 +152,9 @@ function replayFile(replay: Replay, file: WalFile, content: Uint8Array, nextFirs
     if (good && entries.every((entry) => entry.intact)) {
       applyFrame(replay, file.path, head, entries);
       position = head.position + head.lengthBytes;
+      // The head of the file was written with its first frame.
+      const from = head.position === FILE_HEAD_BYTES ? 0 : head.position;
+      replay.lastFrame = { path: file.path, position: from, bytes: content.subarray(from, position) };
       continue;
     }
     const next = findNextFrame(content, position + 1, good ? head.sequence : replay.sequence);
@@ -200,8 +221,7 @@ function applyBatch(replay: Replay, path: string, sequence: number, entry: ReadE
     lose(partition.nextOffset, entry.baseOffset - 1, replay.lastDamage);
   }
   if (!entry.intact) {
-    const delta = entry.bytes.length >= 27 ? readInt32(entry.bytes, 23) : 0;
-    const lastOffset = entry.baseOffset + (delta >= 0 && delta < entry.bytes.length ? delta : 0);
+    const { lastOffset } = entry;
     const where = { topic, partition: partition.index, firstOffset: entry.baseOffset, lastOffset };
     damaged(
       replay,

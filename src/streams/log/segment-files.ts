@@ -1,6 +1,6 @@
 import { signal } from '../../kernel/index.ts';
 import type { Disk, DiskFile } from '../disk.port.ts';
-import { BATCH_HEADER_BYTES } from '../record-batch/index.ts';
+import { readBatches } from './batch-reader.ts';
 import type { Partition } from './partition.ts';
 import type { Segment } from './segment.ts';
 import { INDEX_EVERY_BYTES, SparseIndex } from './sparse-index.ts';
@@ -36,40 +36,14 @@ export function segmentPath(partition: Partition, segment: Segment): string {
   return `${partition.folder}/${segment.name}.log`;
 }
 
-/** Walks the headers from `position` to the segment's end and adds them to `index`; stops where they make no sense. */
-export async function scanIndex(
-  file: DiskFile,
-  segment: Segment,
-  index: SparseIndex,
-  from: number,
-): Promise<void> {
-  const chunk = new Uint8Array(256 * 1024);
-  let maxTimeMs = -1;
-  for (let position = from; position < segment.bytes; ) {
-    const filled = Math.min(await file.read(chunk, position), segment.bytes - position);
-    let at = 0;
-    while (at + BATCH_HEADER_BYTES <= filled) {
-      const header = peekHeader(chunk, at);
-      if (!header) return;
-      index.add(header.baseOffset, position + at, maxTimeMs);
-      maxTimeMs = Math.max(maxTimeMs, header.maxTimestampMs);
-      at += header.sizeBytes;
-    }
-    if (at === 0) return;
-    position += at;
+/** Adds the batches from `from` to the segment's end to `index`, past whatever makes no sense. */
+async function scanIndex(file: DiskFile, segment: Segment, index: SparseIndex, from: number): Promise<void> {
+  let maxTimeMs = index.lastTimeMs;
+  for await (const one of readBatches(file, segment, from, segment.bytes, false)) {
+    if (one.kind === 'damage') continue;
+    index.add(one.header.baseOffset, one.position, maxTimeMs);
+    maxTimeMs = Math.max(maxTimeMs, one.header.maxTimestampMs);
   }
-}
-
-/** The header at `at` although its records may lie beyond the chunk. */
-function peekHeader(chunk: Uint8Array, at: number) {
-  const view = new DataView(chunk.buffer, chunk.byteOffset + at, BATCH_HEADER_BYTES);
-  const sizeBytes = view.getInt32(8) + 12;
-  if (view.getInt8(16) !== 2 || sizeBytes < BATCH_HEADER_BYTES) return undefined;
-  return {
-    baseOffset: Number(view.getBigInt64(0)),
-    sizeBytes,
-    maxTimestampMs: Number(view.getBigInt64(35)),
-  };
 }
 
 export function createSegmentFiles(disk: Disk, limit: number): SegmentFiles {

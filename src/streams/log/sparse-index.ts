@@ -30,6 +30,11 @@ export class SparseIndex {
     return this.#count === 0 ? 0 : this.#positions[this.#count - 1]!;
   }
 
+  /** The latest time before the last entry. */
+  get lastTimeMs(): number {
+    return this.#count === 0 ? -1 : this.#times[this.#count - 1]!;
+  }
+
   get memoryBytes(): number {
     return this.#offsets.length * 24;
   }

@@ -13,8 +13,8 @@ import type { Core } from './core.ts';
  */
 export interface StateStores {
   view(group: string, store: string, partition: number): Promise<StateView>;
-  /** Makes the changelogs that the writes need. */
-  prepare(group: string, writes: readonly StateWrite[]): Promise<void>;
+  /** Makes the changelogs that the writes need; undefined when all are there. */
+  prepare(group: string, writes: readonly StateWrite[]): Promise<void> | undefined;
   /** The changelog batches of the writes, one per store and partition. */
   encode(group: string, writes: readonly StateWrite[]): Prepared[];
   apply(group: string, writes: readonly StateWrite[]): void;
@@ -28,6 +28,9 @@ export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStor
   const views = new Map<string, KeyedState>();
   const keyOf = (group: string, store: string, partition: number): string =>
     `${group}\n${store}\n${partition}`;
+
+  const isThere = (group: string, store: string, partition: number): boolean =>
+    (core.topics.find(changelogName(group, store))?.partitions.length ?? 0) > partition;
 
   const ensure = async (group: string, store: string, partition: number): Promise<void> => {
     const name = changelogName(group, store);
@@ -45,7 +48,8 @@ export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStor
     });
   };
 
-  const restore = async (place: TopicPartition): Promise<KeyedState> => {
+  /** Enters the view under `key` in the turn that reached the end: a commit that settles after it finds it there (K1). */
+  const restore = async (key: string, place: TopicPartition): Promise<KeyedState> => {
     const view = new KeyedState(core.clock);
     const partition = core.topics.partition(place);
     let offset = partition.logStart;
@@ -62,6 +66,7 @@ export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStor
         });
       }
     }
+    views.set(key, view);
     return view;
   };
 
@@ -69,15 +74,17 @@ export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStor
     view: (group, store, partition) =>
       core.mutex(`state ${keyOf(group, store, partition)}`, async () => {
         const key = keyOf(group, store, partition);
-        let view = views.get(key);
-        if (view) return view;
+        const known = views.get(key);
+        if (known) return known;
         await ensure(group, store, partition);
-        view = await restore({ topic: changelogName(group, store), partition });
-        views.set(key, view);
-        return view;
+        return restore(key, { topic: changelogName(group, store), partition });
       }),
-    async prepare(group, writes) {
-      for (const { store, partition } of writes) await ensure(group, store, partition);
+    prepare(group, writes) {
+      const missing = writes.filter(({ store, partition }) => !isThere(group, store, partition));
+      if (missing.length === 0) return undefined;
+      return (async () => {
+        for (const { store, partition } of missing) await ensure(group, store, partition);
+      })();
     },
     encode(group, writes) {
       const byPlace = Map.groupBy(writes, (write) => keyOf('', write.store, write.partition));

@@ -23,6 +23,8 @@ const FILE_MAGIC = 0x4d57414c;
 const GATHER_BELOW_BYTES = 32 * 1024;
 /** Growing a file by zeros ahead of the frames keeps its metadata out of most syncs. */
 const GROW_BYTES = 1024 * 1024;
+/** A log that has written this much since its start is busy enough for files that are filled with zeros beforehand. */
+const BUSY_BYTES = 1024 * 1024;
 
 export interface WriteAheadLog {
   /** Queues entries for the next group. `settle` is called once: with the frame's sequence when durable, or an error. */
@@ -108,6 +110,9 @@ export function createWriteAheadLog(options: WriteAheadOptions): WriteAheadLog {
   let pendingBytes = 0;
   let sequence = options.firstSequence - 1;
   let generation = options.generation;
+  let names = options.generation;
+  let writtenBytes = 0;
+  let preparing: Promise<void> | undefined;
   let current: WalFile | undefined;
   let running: Promise<void> | undefined;
   let failure: MillraceError | undefined;
@@ -131,9 +136,51 @@ export function createWriteAheadLog(options: WriteAheadOptions): WriteAheadLog {
     return failure;
   };
 
+  const isPrepared = (file: { readonly bytes: number }): boolean => file.bytes >= options.fileBytes;
+
+  const newPath = (): string => `wal/${String(++names).padStart(8, '0')}.wal`;
+
+  /**
+   * Fills a file with zeros off the path of the groups. A sync of a file that grows drags the file system's journal along,
+   * and with it what others write; a sync of one whose blocks are there does not.
+   */
+  const prepareSpare = async (): Promise<void> => {
+    const at = free.findIndex((file) => !isPrepared(file));
+    const spare = at < 0 ? { path: newPath(), bytes: 0 } : free.splice(at, 1)[0]!;
+    try {
+      const file = await disk.open(spare.path, { create: true });
+      try {
+        while (spare.bytes < options.fileBytes) {
+          const piece = zeros.subarray(0, options.fileBytes - spare.bytes);
+          await file.write([piece], spare.bytes);
+          spare.bytes += piece.length;
+        }
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await disk.syncFolder('wal');
+      free.push(spare);
+    } catch (error) {
+      // Without space the log goes on without a spare; groups will say so when they need space themselves.
+      await disk.remove(spare.path).catch(() => undefined);
+      if (!isMillraceError(error, 'DISK_FULL')) fail('prepare a write-ahead file', error);
+    }
+  };
+
+  const prepareWhenBusy = (): void => {
+    const busy =
+      sequence > options.firstSequence && writtenBytes >= Math.min(BUSY_BYTES, options.fileBytes / 2);
+    if (!busy || preparing || failure || free.some(isPrepared)) return;
+    preparing = prepareSpare().finally(() => {
+      preparing = undefined;
+    });
+  };
+
   const openNext = async (): Promise<WalFile> => {
-    const recycled = free.shift();
-    const path = recycled?.path ?? `wal/${String(generation + 1).padStart(8, '0')}.wal`;
+    const prepared = free.findIndex(isPrepared);
+    const recycled = free.splice(Math.max(0, prepared), 1)[0];
+    const path = recycled?.path ?? newPath();
     const file = await disk.open(path, { create: true });
     if (!recycled) await disk.syncFolder('wal');
     generation++;
@@ -149,11 +196,9 @@ export function createWriteAheadLog(options: WriteAheadOptions): WriteAheadLog {
 
   /** The file for a frame of `bytes`, and its position. Rotation closes the old file: all in it is synced already (W1). */
   const fileFor = async (bytes: number): Promise<WalFile> => {
-    if (
-      current &&
-      current.usedBytes + bytes > options.fileBytes &&
-      current.lastSequence >= current.firstSequence
-    ) {
+    const outgrown = current && current.usedBytes + bytes > options.fileBytes;
+    const betterThere = current && !isPrepared({ bytes: current.allocatedBytes }) && free.some(isPrepared);
+    if (current && (outgrown || betterThere) && current.lastSequence >= current.firstSequence) {
       await current.file.close();
       full.push(current);
       current = undefined;
@@ -198,7 +243,9 @@ export function createWriteAheadLog(options: WriteAheadOptions): WriteAheadLog {
     const end = position + (head?.length ?? 0) + total;
     const buffers = buffersOf(entries, total, head);
     // Growth rides on the same write and sync: zeros behind the frame, so that later syncs find the blocks in place.
-    let grows = end > file.allocatedBytes && end + GROW_BYTES <= options.fileBytes;
+    // A large group gains nothing by it: its own blocks have to be found anyway.
+    const wants = end > file.allocatedBytes && total <= GROW_BYTES / 4;
+    let grows = wants && end + GROW_BYTES <= options.fileBytes;
     const started = clock.monotonic();
     try {
       await file.file.write(grows ? [...buffers, zeros] : buffers, position);
@@ -213,6 +260,9 @@ export function createWriteAheadLog(options: WriteAheadOptions): WriteAheadLog {
     file.allocatedBytes = Math.max(file.allocatedBytes, grows ? end + GROW_BYTES : end);
     file.usedBytes = end;
     file.lastSequence = ++sequence;
+    writtenBytes += total;
+    // For large groups the sync is long anyway, and zeros would only take their share of the disk.
+    if (total <= GROW_BYTES / 4) prepareWhenBusy();
     signal('log.synced', { bytes: total, groups: 1, durationMs: clock.monotonic() - started });
   };
 
@@ -325,6 +375,7 @@ export function createWriteAheadLog(options: WriteAheadOptions): WriteAheadLog {
     },
     async close() {
       await this.idle();
+      await preparing;
       await current?.file.close();
       current = undefined;
     },

@@ -1,8 +1,6 @@
 import type { InputProblem } from '../../kernel/index.ts';
 import type { RecordHeader } from '../service.ts';
 
-export const invalidStreamOf = (name: string): string => `${name}.invalid`;
-
 /** Header values stay small, whatever a record has wrong with it. */
 const PROBLEMS_SHOWN = 20;
 

@@ -1,10 +1,11 @@
 import { formatBytes, type InputProblem, type Json, LIMITS, MillraceError } from '../../kernel/index.ts';
+import { invalidStreamOf } from '../definitions/names.ts';
 import type { OpenStream } from '../definitions/registry.ts';
 import { partitionOfKey } from '../record-batch/index.ts';
 import { pointer } from '../schema/canonical.ts';
 import type { RecordHeader } from '../service.ts';
 import { Batcher } from './batcher.ts';
-import { divertHeaders, invalidStreamOf } from './divert.ts';
+import { divertHeaders } from './divert.ts';
 import { keyOfJson } from './keys.ts';
 
 /** One record on its way into the log. Its value is the bytes [valueStart, valueEnd) of `bytes`. */
@@ -44,9 +45,10 @@ export class Draft {
     this.batcher = new Batcher(records);
   }
 
-  add(index: number, record: DraftRecord): void {
+  /** `checked`: what is wrong with its value, where that is known already. */
+  add(index: number, record: DraftRecord, checked?: readonly InputProblem[]): void {
     const sizeBytes = this.#checkSize(index, record);
-    const schemaProblems = this.#schemaProblems(record);
+    const schemaProblems = checked ?? this.#schemaProblems(record);
     const key = this.#keyOf(record);
     if (schemaProblems.length === 0 && !isProblem(key)) {
       this.#place(index, record, key, sizeBytes);
@@ -112,7 +114,7 @@ export class Draft {
     if (!schema) return NO_PROBLEMS;
     const size = valueEnd - valueStart;
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + valueStart, size).toString();
-    return schema.problems(JSON.parse(text) as Json, size);
+    return schema().problems(JSON.parse(text) as Json, size);
   }
 
   #keyOf(record: DraftRecord): Uint8Array | null | InputProblem {

@@ -1,13 +1,19 @@
 import { setImmediate } from 'node:timers/promises';
-import { type Clock, LIMITS, MillraceError, signal, signalled } from '../../kernel/index.ts';
-import { INTERNAL_PREFIX } from '../definitions/names.ts';
+import {
+  type Clock,
+  type InputProblem,
+  LIMITS,
+  MillraceError,
+  siblingModule,
+  type Workers,
+} from '../../kernel/index.ts';
+import { INTERNAL_PREFIX, invalidStreamOf } from '../definitions/names.ts';
 import type { OpenStream, Registry } from '../definitions/registry.ts';
 import { jsonError, requireUtf8, scanWhole } from '../json/check.ts';
 import { LineIndexer, PLACE } from '../json/lines.ts';
 import type { AppendInput, AppendResult, LogStore, ProducerIdentity } from '../port.ts';
 import type { PublishOptions, PublishRecord, PublishResult } from '../service.ts';
 import { encodePending, type PendingBatch } from './batcher.ts';
-import { invalidStreamOf } from './divert.ts';
 import { Draft, type DraftRecord } from './draft.ts';
 
 /** Bytes that are checked between two turns of the event loop: about 2 ms of work, with a schema and without. */
@@ -24,7 +30,12 @@ export interface Publisher {
   encode(name: string, records: readonly PublishRecord[]): Promise<readonly AppendInput[]>;
 }
 
+/** A value of more bytes is checked against its schema by a platform worker: parsing it alone takes milliseconds. */
+const LARGE_VALUE_BYTES = 256 * 1024;
+const CHECK_VALUE = { module: siblingModule(import.meta.url, './check-value'), task: 'checkValue' };
+
 interface PublisherParts {
+  readonly workers?: Workers | undefined;
   readonly log: LogStore;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -38,9 +49,11 @@ class StreamPublisher implements Publisher {
   readonly #log: LogStore;
   readonly #registry: Registry;
   readonly #clock: Clock;
+  readonly #workers: Workers | undefined;
   #calls = 0;
 
-  constructor({ log, registry, clock }: PublisherParts) {
+  constructor({ log, registry, clock, workers }: PublisherParts) {
+    this.#workers = workers;
     this.#log = log;
     this.#registry = registry;
     this.#clock = clock;
@@ -70,14 +83,19 @@ class StreamPublisher implements Publisher {
     let pause = slice;
     for (let index = 0, place = 0; index < lines.count; index++, place += PLACE.size) {
       const valueEnd = places[place + PLACE.valueEnd]!;
-      draft.add(index, {
+      const record = {
         bytes: body,
         valueStart: places[place + PLACE.valueStart]!,
         valueEnd,
         keyStart: places[place + PLACE.keyStart]!,
         keyEnd: places[place + PLACE.keyEnd]!,
         key,
-      });
+      };
+      draft.add(
+        index,
+        record,
+        this.#isLarge(stream, record) ? await this.#checkApart(stream, record) : undefined,
+      );
       if (valueEnd < pause) continue;
       pause = valueEnd + slice;
       await setImmediate();
@@ -121,7 +139,11 @@ class StreamPublisher implements Publisher {
     let spent = 0;
     for (let index = 0; index < records.length; index++) {
       const record = draftRecord(stream, index, records[index]!);
-      draft.add(index, record);
+      draft.add(
+        index,
+        record,
+        this.#isLarge(stream, record) ? await this.#checkApart(stream, record) : undefined,
+      );
       spent += record.valueEnd - record.valueStart;
       if (spent < slice) continue;
       spent = 0;
@@ -129,6 +151,23 @@ class StreamPublisher implements Publisher {
     }
     draft.finish();
     return draft;
+  }
+
+  #isLarge({ settings }: OpenStream, { valueStart, valueEnd }: DraftRecord): boolean {
+    return (
+      valueEnd - valueStart > LARGE_VALUE_BYTES &&
+      settings.schema !== undefined &&
+      this.#workers !== undefined
+    );
+  }
+
+  #checkApart(
+    { settings }: OpenStream,
+    { bytes, valueStart, valueEnd }: DraftRecord,
+  ): Promise<readonly InputProblem[]> {
+    // A copy of its own: a view would take the whole body along.
+    const value = bytes.slice(valueStart, valueEnd);
+    return this.#workers!.run(CHECK_VALUE, { schema: settings.schema, value });
   }
 
   /** The stream for records that do not fit comes into being with the first of them. */
@@ -164,7 +203,6 @@ class StreamPublisher implements Publisher {
       appends.push(append);
     }
     const results = await Promise.all(appends);
-    if (signalled('stream.appended')) tell(batcher.batches);
     return {
       records,
       diverted,
@@ -179,12 +217,6 @@ class StreamPublisher implements Publisher {
 }
 
 const sliceBytes = ({ schema }: OpenStream): number => (schema ? SLICE_BYTES_WITH_SCHEMA : SLICE_BYTES);
-
-function tell(batches: readonly PendingBatch[]): void {
-  for (const { topic, partition, records, bytes } of batches) {
-    signal('stream.appended', { stream: topic, partition, records: records.length, bytes });
-  }
-}
 
 /** Bytes are checked as far as the stream needs: on one without schema and key path they may be anything. */
 function draftRecord({ keyPath, schema }: OpenStream, index: number, record: PublishRecord): DraftRecord {

@@ -1,4 +1,4 @@
-import { type Clock, MillraceError, signal, signalled } from '../../kernel/index.ts';
+import { type Clock, MillraceError } from '../../kernel/index.ts';
 import type { Registry } from '../definitions/registry.ts';
 import type { LogStore, TopicPartition } from '../port.ts';
 import type { FollowOptions, ReadOptions, ReadRecord, ReadResult } from '../service.ts';
@@ -42,7 +42,6 @@ export function createReader({ log, registry, clock }: ReaderParts): Reader {
       const { records, nextOffset } = await decodeFetched(fetched, { topic, partition, offset: from, limit });
       const { highWatermark, lastStableOffset, logStartOffset } = fetched;
       if (records.length > 0 || nextOffset === from) {
-        tell(place, records.length, fetched.batches.length);
         return { records, nextOffset, highWatermark, lastStableOffset, logStartOffset };
       }
       from = nextOffset;
@@ -57,11 +56,6 @@ export function createReader({ log, registry, clock }: ReaderParts): Reader {
     },
     follow: (name, options) => new Follower({ log, registry, read, clock }, name, options),
   };
-}
-
-function tell({ topic, partition }: TopicPartition, records: number, bytes: number): void {
-  if (records > 0 && signalled('stream.read'))
-    signal('stream.read', { stream: topic, partition, records, bytes });
 }
 
 interface FollowerParts extends ReaderParts {

@@ -124,7 +124,12 @@ export function createSchemaCompiler(): SchemaCompiler {
   };
 }
 
-/** Whether `value` fits a part of a schema that was compiled before. */
-export function fitsSchema(schema: JsonSchema, value: Json): boolean {
-  return build(schema, inspectSchema(schema), false)(value) === true;
+/** The first problem of `value` under a schema that was compiled, and so checked, before; none when it fits. */
+export function valueProblems(schema: JsonSchema, value: Json): readonly InputProblem[] {
+  const validate = build(schema, inspectSchema(schema), false);
+  return validate(value) ? [] : toProblems(validate.errors ?? []);
 }
+
+/** Whether `value` fits a part of a schema that was compiled before. */
+export const fitsSchema = (schema: JsonSchema, value: Json): boolean =>
+  valueProblems(schema, value).length === 0;

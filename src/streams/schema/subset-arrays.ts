@@ -1,7 +1,7 @@
 import type { InputProblem, Json, JsonSchema } from '../../kernel/index.ts';
 import { pointer } from './canonical.ts';
-import type { Comparison, Conjunction, Node } from './subset.ts';
 import { lowerBound, smallest, upperBound } from './subset-scalars.ts';
+import type { Comparison, Conjunction, Node } from './subset-types.ts';
 
 interface Items {
   readonly first: readonly Json[];

@@ -1,8 +1,8 @@
 import type { InputProblem, Json, JsonSchema } from '../../kernel/index.ts';
 import { pointer } from './canonical.ts';
 import { compilePattern } from './pattern.ts';
-import { type Comparison, type Conjunction, isNode, type Node } from './subset.ts';
 import { lowerBound, smallest, upperBound } from './subset-scalars.ts';
+import { type Comparison, type Conjunction, isNode, type Node } from './subset-types.ts';
 
 const membersOf = (node: Node): Node => (isNode(node.properties) ? node.properties : {});
 const patternsOf = (node: Node): [string, Json][] =>

@@ -1,7 +1,7 @@
 import type { InputProblem, Json } from '../../kernel/index.ts';
 import { pointer } from './canonical.ts';
 import { FORMATS } from './formats.ts';
-import type { Conjunction, Node } from './subset.ts';
+import type { Conjunction, Node } from './subset-types.ts';
 
 function numbers(all: Conjunction, keyword: string): number[] {
   return all.nodes.flatMap((node) => (typeof node[keyword] === 'number' ? [node[keyword] as number] : []));

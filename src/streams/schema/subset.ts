@@ -5,6 +5,7 @@ import { referenceTarget } from './inspect.ts';
 import { arrayProblem } from './subset-arrays.ts';
 import { objectProblem } from './subset-objects.ts';
 import { numberProblem, stringProblem } from './subset-scalars.ts';
+import { type Comparison, type Conjunction, isNode, type Node } from './subset-types.ts';
 
 /**
  * Whether every value of one JSON Schema fits another.
@@ -13,19 +14,6 @@ import { numberProblem, stringProblem } from './subset-scalars.ts';
  * C2 not complete: what cannot be decided by comparing keywords is named as a problem with the reason.
  * C3 ends: recursive schemas are followed once per pair, and the number of comparisons is bounded.
  */
-export type Node = { readonly [keyword: string]: Json };
-
-export interface Comparison {
-  /** The first reason why a value of `narrow` may not fit `wide`; undefined when all fit. */
-  problem(narrow: JsonSchema, wide: JsonSchema, path: string): InputProblem | undefined;
-}
-
-/** What one side says of a value: every node must hold. */
-export interface Conjunction {
-  readonly nodes: readonly Node[];
-  readonly types: ReadonlySet<string>;
-}
-
 const STEPS_AT_MOST = 3000;
 const TYPES = ['null', 'boolean', 'integer', 'fraction', 'string', 'array', 'object'];
 /** Keywords that constrain nothing by themselves. */
@@ -71,9 +59,6 @@ const STRUCTURED = new Set([
 ]);
 
 const FALSE: Node = { not: true };
-export const isNode = (value: Json | undefined): value is Node =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Kinds of values a node's `type` allows; numbers are either whole or not. */
 function typesOf(node: Node): Set<string> {
   const { type } = node;

@@ -1,0 +1,36 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Builder, type BuiltApp, createBuilder } from '../build/index.ts';
+import { type CommandCall, textOption } from './command.ts';
+import { CommandError, wrongUsage } from './exit.ts';
+
+export const APP_OPTION = {
+  app: { type: 'string', value: 'NAME', about: "name of the app, instead of its package.json's" },
+} as const;
+
+/** The path of an app's module from what was written: a file, a folder with an app.ts, or nothing for this folder. */
+export function appModule(word: string | undefined): string {
+  const path = resolve(word ?? '.');
+  const candidates = /\.[cm]?[jt]s$/.test(path) ? [path] : [join(path, 'app.ts'), join(path, 'app.js')];
+  const found = candidates.find((candidate) => existsSync(candidate));
+  if (found) return found;
+  throw new CommandError(
+    3,
+    `There is no ${candidates[0]}. Name the app's module, or make one with \`millrace init\`.`,
+  );
+}
+
+/** Builds the app that a command names, once. */
+export async function buildApp(call: CommandCall): Promise<BuiltApp> {
+  const builder = createBuilder();
+  try {
+    return await buildWith(builder, appModule(call.words[0]), textOption(call, 'app'));
+  } finally {
+    await builder.close();
+  }
+}
+
+export function buildWith(builder: Builder, module: string, app: string | undefined): Promise<BuiltApp> {
+  if (app === '') throw wrongUsage('--app needs a name.');
+  return builder.build(module, app === undefined ? {} : { app });
+}
