@@ -21,6 +21,9 @@ import {
   type ApiDoor,
   appRoutes,
   createApiDoor,
+  createEdge,
+  type Edge,
+  edgeSection,
   operationRoutes,
   type RouteGroup,
   streamRoutes,
@@ -63,7 +66,7 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection] as const;
+export const SECTIONS = [platformSection, functionsSection, edgeSection] as const;
 
 export type PlatformConfig = Config<typeof SECTIONS>;
 
@@ -141,6 +144,13 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     secrets,
     providers: [],
   });
+  const edge = openEdge(config, {
+    clock,
+    ids,
+    secrets,
+    dispatcher: functions,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
+  });
   const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
   const delivery = createDelivery({
     state: store,
@@ -148,13 +158,22 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     facts,
     clock,
     ids,
-    engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
+    engines: [
+      streamsDeployable(streams),
+      functions.deployable,
+      edge.deployable,
+      streamConsumersDeployable(consumers),
+    ],
     cacheFolder,
     sdkUrl: sdk.href,
   });
 
   // Doors
-  const addresses = (): Addresses => ({ edge: null, api: api?.url ?? null, kafka: null });
+  const addresses = (): Addresses => ({
+    edge: edge.url === '' ? null : edge.url,
+    api: api?.url ?? null,
+    kafka: null,
+  });
   const api = openApi(config, {
     clock,
     guard,
@@ -184,6 +203,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     consumers,
     delivery,
     doorCheck(config, tokens),
+    ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
   ]);
 
@@ -339,6 +359,23 @@ function openApi(
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+/** Made even when its door stays closed: it checks at deployment whose routes are whose. */
+function openEdge(
+  config: PlatformConfig,
+  parts: Pick<Parameters<typeof createEdge>[0], 'clock' | 'ids' | 'secrets' | 'dispatcher' | 'fallback'>,
+): Edge {
+  const { edgeHost, edgePort, tlsCertificate, tlsKey } = config.platform;
+  return createEdge({
+    ...parts,
+    host: edgeHost,
+    port: edgePort === 'off' ? 0 : edgePort,
+    config: config.edge,
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),
