@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fsBlobStore, fsDisk } from './adapters/fs/index.ts';
+import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
 import { memoryBlobStore, memoryLogStore, memoryStateStore } from './adapters/memory/index.ts';
 import { sqliteStateStore } from './adapters/sqlite/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
@@ -40,6 +41,7 @@ import {
   type DataFolder,
   type Facts,
   type Guard,
+  type Ids,
   type LifecycleState,
   loadConfigFile,
   MillraceError,
@@ -48,6 +50,7 @@ import {
   platformSection,
   type Random,
   resolveConfig,
+  type Secrets,
   type Service,
   type StateStore,
   siblingModule,
@@ -82,6 +85,10 @@ export interface PlatformOverrides {
   readonly runtime?: Runtime;
   /** More routes for the API port. */
   readonly routes?: readonly RouteGroup[];
+  /** Runs functions in this thread, with the handlers it has loaded, instead of in instances of their own. */
+  readonly handlerOf?: InProcessOptions['handlerOf'];
+  /** What functions and routes read secrets from; the platform's own unless told. */
+  readonly secrets?: Pick<Secrets, 'read'>;
 }
 
 /** Where the doors are; null for those that are closed. */
@@ -98,6 +105,7 @@ export interface Platform extends AsyncDisposable {
   readonly functions: Functions;
   readonly consumers: StreamConsumers;
   readonly delivery: Delivery;
+  readonly ids: Ids;
   readonly store: StateStore;
   readonly blobs: BlobStore;
   readonly facts: Facts;
@@ -131,23 +139,22 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
+  const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
   const functions = createFunctions({
-    runtime:
-      overrides.runtime ??
-      createWorkerThreadsRuntime({ harness: harnessModule(), sdk, spares: config.functions.functionSpares }),
+    runtime: runtimeOf(config, overrides, sdk),
     clock,
     ids,
     random,
     config: config.functions,
     streams,
-    secrets,
+    secrets: readable,
     providers: [],
   });
   const edge = openEdge(config, {
     clock,
     ids,
-    secrets,
+    secrets: readable,
     dispatcher: functions,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
   });
@@ -218,6 +225,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     functions,
     consumers,
     delivery,
+    ids,
     store,
     blobs,
     facts,
@@ -363,6 +371,13 @@ function openApi(
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),
   });
+}
+
+function runtimeOf(config: PlatformConfig, overrides: PlatformOverrides, sdk: URL): Runtime {
+  const harness = harnessModule();
+  if (overrides.runtime) return overrides.runtime;
+  if (overrides.handlerOf) return createInProcessRuntime({ harness, handlerOf: overrides.handlerOf });
+  return createWorkerThreadsRuntime({ harness, sdk, spares: config.functions.functionSpares });
 }
 
 /** Made even when its door stays closed: it checks at deployment whose routes are whose. */

@@ -32,6 +32,7 @@ export type {
   InstanceHarness,
   InstanceListener,
   InstanceSpec,
+  InstanceSurroundings,
   Runtime,
   RuntimeCounts,
 } from './port.ts';

@@ -15,5 +15,18 @@ export function state<Schema extends StandardSchema | undefined = undefined>(
   name: string,
   options: { readonly schema?: Schema; readonly ttl?: Duration } = {},
 ): State<ValueOf<Schema>> {
-  return { millrace: 1, kind: 'state', name, options: { ...options } };
+  const made: State<ValueOf<Schema>> = { millrace: 1, kind: 'state', name, options: { ...options } };
+  note(made);
+  return made;
+}
+
+/**
+ * Handles of states need not be exported, so nothing that an app exports leads to them. They are noted under a symbol
+ * that all copies of this module share, where tests that load an app into their own process find them.
+ */
+const NOTED = Symbol.for('millrace.states');
+
+function note(made: State): void {
+  const shared = globalThis as { [NOTED]?: State[] };
+  (shared[NOTED] ??= []).push(made);
 }
