@@ -10,10 +10,12 @@ import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
   createFunctions,
+  createInvocations,
   createStreamConsumers,
   type Functions,
   functionsSection,
   harnessModule,
+  invocationsSection,
   type Runtime,
   type StreamConsumers,
   streamConsumersDeployable,
@@ -25,6 +27,7 @@ import {
   createEdge,
   type Edge,
   edgeSection,
+  functionRoutes,
   operationRoutes,
   type RouteGroup,
   streamRoutes,
@@ -69,7 +72,7 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection, edgeSection] as const;
+export const SECTIONS = [platformSection, functionsSection, invocationsSection, edgeSection] as const;
 
 export type PlatformConfig = Config<typeof SECTIONS>;
 
@@ -151,6 +154,14 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     secrets: readable,
     providers: [],
   });
+  const invocations = createInvocations({
+    dispatcher: functions,
+    state: store,
+    clock,
+    ids,
+    random,
+    config: config.invocations,
+  });
   const edge = openEdge(config, {
     clock,
     ids,
@@ -172,7 +183,6 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       streamConsumersDeployable(consumers),
     ],
     cacheFolder,
-    sdkUrl: sdk.href,
   });
 
   // Doors
@@ -189,6 +199,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     groups: [
       streamRoutes({ streams, state: store, clock }),
       appRoutes({ delivery }),
+      functionRoutes({ functions, invocations, ids }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
@@ -209,6 +220,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     functions,
     consumers,
     delivery,
+    // After delivery: what waits from before needs the versions that delivery brings back.
+    invocations,
     doorCheck(config, tokens),
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
@@ -345,10 +358,16 @@ function dataFolder(path: string, clock: Clock): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, tlsCertificate, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
+      if ((tlsCertificate === null) !== (tlsKey === null)) {
+        throw new MillraceError(
+          'CONFIG_INVALID',
+          'TLS needs both --tls-certificate and --tls-key. Give the other one too.',
+        );
+      }
       if (apiPort === 'off') return;
       const authentication = (await tokens.list()).length > 0;
       checkDoor({ door: 'api', host: apiHost, tls: tlsCertificate !== null, tlsEndsInFront, authentication });

@@ -1,4 +1,10 @@
-export { ARTIFACT_TYPE, type Artifact, packArtifact } from '../kernel/index.ts';
+export {
+  ARTIFACT_TYPE,
+  ARTIFACTS_TYPE,
+  type Artifact,
+  packArtifact,
+  packArtifacts,
+} from '../kernel/index.ts';
 export {
   type Builder,
   type BuilderOptions,

@@ -40,15 +40,21 @@ test('dev takes every save over, of any file that the app is made of; what does 
   assert.equal((await dev.stop()).code, 0);
 });
 
-test('apps that refer to each other start in any order', async () => {
+test('apps that refer to streams of each other start together', async () => {
   await using desk = await createDesk();
   await desk.write({
     'reader/package.json': '{"name":"reader"}',
     'reader/app.ts': `import { fn } from 'millrace';
-import { jobs } from '../owner/app.ts';
+import { jobs } from '../owner/streams.ts';
+export { done } from './streams.ts';
 export const read = fn('read', { on: jobs }, async () => {});`,
     'owner/package.json': '{"name":"owner"}',
-    'owner/app.ts': `import { stream } from 'millrace';\nexport const jobs = stream('jobs');`,
+    'owner/app.ts': `import { fn } from 'millrace';
+import { done } from '../reader/streams.ts';
+export { jobs } from './streams.ts';
+export const count = fn('count', { on: done }, async () => {});`,
+    'owner/streams.ts': `import { stream } from 'millrace';\nexport const jobs = stream('jobs');`,
+    'reader/streams.ts': `import { stream } from 'millrace';\nexport const done = stream('done');`,
   });
   const dev = desk.start('dev', 'reader/app.ts', 'owner/app.ts');
   const { api } = await dev.ready;

@@ -35,14 +35,12 @@ export interface ArtifactOptions {
   readonly blobs: BlobStore;
   /** Local folder for files that can be made again. */
   readonly cacheFolder: string;
-  /** The SDK that functions get when they import `millrace`. */
-  readonly sdkUrl: string;
 }
 
 const fileKey = (app: string, hash: string): string => `artifacts/${app}/files/${hash}`;
 const manifestKey = (app: string, version: string): string => `artifacts/${app}/versions/${version}`;
 
-export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions): Artifacts {
+export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifacts {
   const apps = join(cacheFolder, 'apps');
   const locate = (manifest: Manifest): AppVersion => {
     const { app, version } = manifest;
@@ -51,19 +49,6 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
 
   /** Keys known to be there: asking the store reads the whole blob. */
   const stored = new Set<string>();
-  let linked: Promise<void> | undefined;
-  /** Modules below find `millrace` here: the platform's own SDK, whatever version the app was built with. */
-  const linkSdk = async (): Promise<void> => {
-    const folder = join(cacheFolder, 'node_modules', 'millrace');
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(cacheFolder, 'package.json'), '{"type":"module"}\n');
-    await writeFile(
-      join(folder, 'package.json'),
-      '{"name":"millrace","type":"module","exports":"./index.js"}\n',
-    );
-    await writeFile(join(folder, 'index.js'), `export * from ${JSON.stringify(sdkUrl)};\n`);
-  };
-
   /** Folders whose files were seen to be right: after a power failure a complete folder may hold empty files. */
   const intact = new Set<string>();
   const isIntact = async ({ folder, manifest }: AppVersion): Promise<boolean> => {
@@ -109,7 +94,6 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
       return JSON.parse(Buffer.from(await blobs.get(key)).toString()) as Manifest;
     },
     async materialise(manifest, files) {
-      await (linked ??= linkSdk());
       const version = locate(manifest);
       if (existsSync(version.folder)) {
         if (await isIntact(version)) {

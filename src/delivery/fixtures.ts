@@ -185,7 +185,6 @@ export async function createWorld(stores: {
         clock,
         ids,
         cacheFolder: join(folder, 'cache'),
-        sdkUrl: 'file:///sdk/index.js',
       });
       return { delivery, engine, died };
     },

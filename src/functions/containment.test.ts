@@ -62,7 +62,7 @@ describe('what a function does wrong stays with it', () => {
     const clock = manualClock();
     await using app = await startFunctions({ clock });
     const code = `async handler(event, ctx) {
-      if (event === 'hang') { ctx.signal.addEventListener('abort', () => ctx.emit('aborted', ctx.signal.reason.name)); return new Promise(() => {}); }
+      if (event === 'hang') { ctx.signal.addEventListener('abort', () => { ctx.emit('aborted', ctx.signal.reason.name); }); return new Promise(() => {}); }
       if (event === 'neighbour') { await ctx.emit('begun', 1); await new Promise((done) => setTimeout(done, 20)); }
       return event;
     }`;

@@ -1,3 +1,11 @@
+export { type InvocationsConfig, invocationsSection } from './invocations/config.ts';
+export {
+  createInvocations,
+  type Invocations,
+  type InvocationsDependencies,
+  type SubmitOptions,
+} from './invocations/invocations.ts';
+export type { InvocationRecord } from './invocations/record.ts';
 export { type FunctionsConfig, functionsSection } from './dispatch/config.ts';
 export {
   createFunctions,

@@ -2,6 +2,7 @@ export { type AppRoutesOptions, appRoutes } from './api/apps.ts';
 export { bodyOf, jsonOf } from './api/context-body.ts';
 export { type ApiDoor, type ApiDoorOptions, createApiDoor } from './api/door.ts';
 export { Exchange } from './api/exchange.ts';
+export { type FunctionRoutesOptions, functionRoutes } from './api/functions.ts';
 export { type OperationRoutesOptions, operationRoutes } from './api/operations.ts';
 export type {
   ApiContext,

@@ -5,7 +5,7 @@ import type { CallOperation, FromInstance, ToInstance, WireError } from '../prot
 import { RequestPump, ResponseBody } from './bodies.ts';
 import type { Outcome } from './stats.ts';
 import { errorOf, failure, fromPayload, recordsValue, toWire } from './wire.ts';
-import { tellLog, type Work } from './work.ts';
+import type { Work } from './work.ts';
 
 /** What an instance tells its pool. */
 export interface PoolSide {
@@ -262,7 +262,7 @@ export class LiveInstance implements InstanceListener {
       message: text,
       ...(attributes === undefined ? {} : { attributes: asObject(JSON.parse(attributes)) }),
     };
-    tellLog(this.#slots.get(id)?.work, line);
+    this.#slots.get(id)?.work.context.onLog?.(line);
     this.#pool.log(line, invocationId, traceId);
   }
 }

@@ -22,9 +22,9 @@ import type { FunctionsConfig } from './config.ts';
 import { createRegistry, type Registry } from './deployments.ts';
 import { createInputCheck } from './input.ts';
 import type { Pool, PoolSurroundings, SharedBounds } from './pool.ts';
-import type { AppSnapshot, PoolIdentity } from './snapshot.ts';
+import type { AppSnapshot } from './snapshot.ts';
 import { type FunctionStats, type Outcome, Stats } from './stats.ts';
-import { sizeOf, type Work } from './work.ts';
+import { type PoolIdentity, sizeOf, type Work } from './work.ts';
 
 export interface FunctionsDependencies {
   readonly runtime: Runtime;
@@ -94,7 +94,7 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
         trigger: 'invoke',
         ...(caller.context.signal ? { signal: caller.context.signal } : {}),
       };
-      return run(fn, { kind: 'direct', input }, context, undefined, caller.snapshot);
+      return run(fn, { kind: 'direct', input }, context, undefined, caller.snapshot as AppSnapshot);
     },
   });
 
@@ -151,7 +151,7 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
         traceId: traceIdOf(context.traceparent) ?? ids.traceId(),
         sizeBytes,
         acceptedMs: clock.monotonic(),
-        startedMs: 0,
+        startedMs: -1,
         cold: false,
         settled: false,
         resolve: resolveOutcome,

@@ -117,12 +117,14 @@ export function wireHeaders(headers: EmitOptions['headers']): WireHeaders | unde
 /** Effects of invocations that do not come from a stream: each emit is a round trip that ends when it is durable. */
 export function directEffects({ link, spec }: Surroundings, running: Running): Effects {
   return {
-    async emit(stream, value, options) {
-      const payload = toPayload(value, `A record for '${stream}'`);
-      if (payload === undefined) throw notJson(stream);
-      const operation: CallOperation = ['emit', stream, payload, options?.key, wireHeaders(options?.headers)];
-      await link.call(running, operation, transferable(payload));
-    },
+    emit: (stream, value, options) =>
+      rejecting(() => {
+        const payload = toPayload(value, `A record for '${stream}'`);
+        if (payload === undefined) throw notJson(stream);
+        const headers = wireHeaders(options?.headers);
+        const operation: CallOperation = ['emit', stream, payload, options?.key, headers];
+        return link.call(running, operation, transferable(payload)) as Promise<void>;
+      }),
     state() {
       throw new MillraceError(
         'BAD_REQUEST',

@@ -54,7 +54,8 @@ export function createLink(channel: InstanceChannel): Link {
       found.running.calls--;
       if (message[0] === 'answer') found.resolve(found.read(message[2]));
       else {
-        if (found.running.ended) channel.send(lateRefusal(found.running, message[3]));
+        if (found.running.ended || found.running.cancelled)
+          channel.send(lateRefusal(found.running, message[3]));
         found.reject(refusalError(message[2], message[3]));
       }
     },

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fsDisk } from '../../adapters/fs/index.ts';
-import { memoryStateStore } from '../../adapters/memory/index.ts';
+import { sqliteStateStore } from '../../adapters/sqlite/index.ts';
 import { createWorkerThreadsRuntime } from '../../adapters/worker-threads/index.ts';
 import {
   createIds,
@@ -36,8 +36,9 @@ export async function startFunctionPlatform(folder: string): Promise<FunctionPla
   mkdirSync(join(folder, 'app'), { recursive: true });
   const clock = systemClock();
   const random = systemRandom();
+  const state = sqliteStateStore({ path: join(folder, 'state.sqlite'), clock });
   const log = createEmbeddedLog({ disk: fsDisk(join(folder, 'log')), clock, random });
-  const streams = createStreams({ log, state: memoryStateStore({ clock }), clock });
+  const streams = createStreams({ log, state: state, clock });
   const runtime = createWorkerThreadsRuntime({
     harness: harnessModule(),
     sdk: new URL('../../sdk/index.ts', import.meta.url),
@@ -53,7 +54,7 @@ export async function startFunctionPlatform(folder: string): Promise<FunctionPla
     providers: [],
   });
   const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
-  const lifecycle = createLifecycle([log, streams, functions, consumers]);
+  const lifecycle = createLifecycle([state, log, streams, functions, consumers]);
   await lifecycle.start();
   return {
     log,

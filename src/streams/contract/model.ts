@@ -221,9 +221,14 @@ class ModelRun {
     if (step.kind === 'space') return this.#disk.limitSpace();
     if (step.kind === 'reopen') return this.reopen(step.power);
     if (step.kind === 'maintain' || step.kind === 'checkpoint') return this.#background(step.kind);
-    const calls =
-      step.kind === 'burst' ? step.calls.map((call) => this.#prepareCall(call)) : [this.#prepareStep(step)];
-    await this.#perform(calls);
+    await this.#perform(step.kind === 'burst' ? this.#prepareBurst(step.calls) : [this.#prepareStep(step)]);
+  }
+
+  /** Appends first: nothing is promised about the order of an append and a commit that are under way together. */
+  #prepareBurst(calls: readonly Call[]): Prepared[] {
+    const commits = calls.filter((call) => call.kind === 'commit');
+    const appends = calls.filter((call) => call.kind !== 'commit');
+    return [...appends, ...commits].map((call) => this.#prepareCall(call));
   }
 
   /** Housekeeping may fail for the disk's sake; it must never change what is read. */
@@ -239,8 +244,11 @@ class ModelRun {
   /** Makes calls at the same time on the log, then those that took effect one after the other on the oracle. */
   async #perform(calls: readonly Prepared[]): Promise<void> {
     const outcomes = await Promise.all(calls.map((call) => outcomeOf(() => call.make(this.#log))));
+    let failed = false;
     for (const [position, call] of calls.entries()) {
       const outcome = outcomes[position]!;
+      if (failed && outcome.value === 'FENCED') continue; // L8
+      failed ||= DISK_CODES.includes(outcome.error ?? '');
       if (outcome.error === 'DISK_FULL') continue;
       if (DISK_CODES.includes(outcome.error ?? '')) this.#undecided.push(call);
       else {

@@ -25,23 +25,28 @@ export interface Reader {
   fetch(partition: Partition, request: FetchRequest): Promise<FetchResult>;
 }
 
-export function createReader(files: SegmentFiles): Reader {
+class BatchReader implements Reader {
+  readonly #files: SegmentFiles;
   /** Where the last fetch of a segment ended: sequential readers skip the index and the walk behind it. */
-  const hints = new WeakMap<Segment, { offset: number; position: number }>();
+  readonly #hints = new WeakMap<Segment, { offset: number; position: number }>();
 
-  const fromSegment = async (
+  constructor(files: SegmentFiles) {
+    this.#files = files;
+  }
+
+  readonly #fromSegment = async (
     partition: Partition,
     segment: Segment,
     offset: number,
     end: number,
     maxBytes: number,
   ): Promise<Uint8Array> => {
-    const open = await files.acquire(partition, segment);
+    const open = await this.#files.acquire(partition, segment);
     try {
-      for (let start = await startOf(partition, segment, open, offset); ; ) {
+      for (let start = await this.#startOf(partition, segment, open, offset); ; ) {
         const found = await readRun(segment, open, start, { offset, end, maxBytes });
         if (found.batches.length > 0) {
-          hints.set(segment, { offset: found.nextOffset, position: found.nextPosition });
+          this.#hints.set(segment, { offset: found.nextOffset, position: found.nextPosition });
           return found.batches;
         }
         if (found.nextPosition >= segment.bytes || found.reachedEnd) return EMPTY;
@@ -50,18 +55,18 @@ export function createReader(files: SegmentFiles): Reader {
         start = beyond; // only batches before the offset asked for are damaged
       }
     } finally {
-      files.release(open);
+      this.#files.release(open);
     }
   };
 
   /** A position at or before the batch that holds `offset`; checks the index as it goes (X1). */
-  const startOf = async (
+  readonly #startOf = async (
     partition: Partition,
     segment: Segment,
     open: OpenSegment,
     offset: number,
   ): Promise<number> => {
-    const hint = hints.get(segment);
+    const hint = this.#hints.get(segment);
     if (hint?.offset === offset) return hint.position;
     for (let attempt = 0; attempt < 2; attempt++) {
       const floor = open.index.floor(offset);
@@ -75,47 +80,49 @@ export function createReader(files: SegmentFiles): Reader {
         partition: partition.index,
         detail: 'The index does not fit its segment. It was built again from the log.',
       });
-      await files.rebuildIndex(partition, segment);
+      await this.#files.rebuildIndex(partition, segment);
     }
     return 0;
   };
 
-  return {
-    async fetch(partition, request) {
-      const { offset } = request;
-      const before = partition.bounds();
-      let end = request.isolation === 'committed' ? before.lastStableOffset : before.highWatermark;
-      checkRange(partition, offset);
-      const lost = partition.lostAt(offset);
-      if (lost) throw lostError(partition, lost, offset);
-      // A fetch ends before a hole, so that the next one begins at it and says so (F3).
-      for (const hole of partition.lost) if (hole.firstOffset > offset) end = Math.min(end, hole.firstOffset);
-      const batches = offset >= end ? EMPTY : await read(partition, offset, end, request.maxBytes);
-      const aborted = request.isolation === 'committed' ? abortedAmong(partition, batches) : [];
-      if (batches.length > 0 && signalled('stream.read')) tellRead(partition, batches);
-      return { ...before, logStartOffset: partition.logStart, batches, aborted };
-    },
-  };
-
-  async function read(
+  readonly #read = async (
     partition: Partition,
     offset: number,
     end: number,
     maxBytes: number,
-  ): Promise<Uint8Array> {
+  ): Promise<Uint8Array> => {
     const most = Math.min(Math.max(maxBytes, 1), FETCH_BYTES);
     if (offset >= partition.tailStart) return fromTail(partition, offset, end, most);
     for (const segment of partition.segments.filter((one) => one.endOffset > offset)) {
       if (segment.baseOffset >= end) break;
       // Compaction may have emptied the rest of a segment: then the next has what follows.
-      const found = await fromSegment(partition, segment, offset, end, most).catch((error) =>
+      const found = await this.#fromSegment(partition, segment, offset, end, most).catch((error) =>
         readAgainIfGone(partition, segment, error),
       );
-      if (!found) return read(partition, offset, end, maxBytes);
+      if (!found) return this.#read(partition, offset, end, maxBytes);
       if (found.length > 0) return found;
     }
     return fromTail(partition, offset, end, most);
-  }
+  };
+
+  readonly fetch: Reader['fetch'] = async (partition, request) => {
+    const { offset } = request;
+    const before = partition.bounds();
+    let end = request.isolation === 'committed' ? before.lastStableOffset : before.highWatermark;
+    checkRange(partition, offset);
+    const lost = partition.lostAt(offset);
+    if (lost) throw lostError(partition, lost, offset);
+    // A fetch ends before a hole, so that the next one begins at it and says so (F3).
+    for (const hole of partition.lost) if (hole.firstOffset > offset) end = Math.min(end, hole.firstOffset);
+    const batches = offset >= end ? EMPTY : await this.#read(partition, offset, end, request.maxBytes);
+    const aborted = request.isolation === 'committed' ? abortedAmong(partition, batches) : [];
+    if (batches.length > 0 && signalled('stream.read')) tellRead(partition, batches);
+    return { ...before, logStartOffset: partition.logStart, batches, aborted };
+  };
+}
+
+export function createReader(files: SegmentFiles): Reader {
+  return new BatchReader(files);
 }
 
 /** A segment that retention or compaction took away under the reader: look again in what is there now. */
