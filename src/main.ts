@@ -11,12 +11,14 @@ import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
   createFunctions,
   createInvocations,
+  createSchedules,
   createStreamConsumers,
   type Functions,
   functionsSection,
   harnessModule,
   invocationsSection,
   type Runtime,
+  type Schedules,
   type StreamConsumers,
   streamConsumersDeployable,
 } from './functions/index.ts';
@@ -106,6 +108,7 @@ export interface Platform extends AsyncDisposable {
   readonly addresses: Addresses;
   readonly streams: Streams;
   readonly functions: Functions;
+  readonly schedules: Schedules;
   readonly consumers: StreamConsumers;
   readonly delivery: Delivery;
   readonly ids: Ids;
@@ -169,6 +172,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     dispatcher: functions,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
   });
+  const schedules = createSchedules({ state: store, dispatcher: functions, clock, ids, random });
   const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
   const delivery = createDelivery({
     state: store,
@@ -180,6 +184,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       streamsDeployable(streams),
       functions.deployable,
       edge.deployable,
+      schedules.deployable,
       streamConsumersDeployable(consumers),
     ],
     cacheFolder,
@@ -219,6 +224,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     facts,
     functions,
     consumers,
+    schedules,
     delivery,
     // After delivery: what waits from before needs the versions that delivery brings back.
     invocations,
@@ -236,6 +242,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     },
     streams,
     functions,
+    schedules,
     consumers,
     delivery,
     ids,
