@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fsBlobStore, fsDisk } from './adapters/fs/index.ts';
+import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
 import { memoryBlobStore, memoryLogStore, memoryStateStore } from './adapters/memory/index.ts';
 import { sqliteStateStore } from './adapters/sqlite/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
@@ -10,12 +11,14 @@ import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
   createFunctions,
   createInvocations,
+  createSchedules,
   createStreamConsumers,
   type Functions,
   functionsSection,
   harnessModule,
   invocationsSection,
   type Runtime,
+  type Schedules,
   type StreamConsumers,
   streamConsumersDeployable,
 } from './functions/index.ts';
@@ -23,6 +26,9 @@ import {
   type ApiDoor,
   appRoutes,
   createApiDoor,
+  createEdge,
+  type Edge,
+  edgeSection,
   functionRoutes,
   operationRoutes,
   type RouteGroup,
@@ -42,6 +48,7 @@ import {
   type Field,
   flagName,
   type Guard,
+  type Ids,
   type LifecycleState,
   loadConfigFile,
   MillraceError,
@@ -50,6 +57,7 @@ import {
   platformSection,
   type Random,
   resolveConfig,
+  type Secrets,
   type Service,
   type StateStore,
   siblingModule,
@@ -68,7 +76,7 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection, invocationsSection] as const;
+export const SECTIONS = [platformSection, functionsSection, invocationsSection, edgeSection] as const;
 
 /** Every flag of the configuration, for the command line's help and parser. */
 export function configurationFields() {
@@ -91,6 +99,10 @@ export interface PlatformOverrides {
   readonly runtime?: Runtime;
   /** More routes for the API port. */
   readonly routes?: readonly RouteGroup[];
+  /** Runs functions in this thread, with the handlers it has loaded, instead of in instances of their own. */
+  readonly handlerOf?: InProcessOptions['handlerOf'];
+  /** What functions and routes read secrets from; the platform's own unless told. */
+  readonly secrets?: Pick<Secrets, 'read'>;
 }
 
 /** Where the doors are; null for those that are closed. */
@@ -105,8 +117,10 @@ export interface Platform extends AsyncDisposable {
   readonly addresses: Addresses;
   readonly streams: Streams;
   readonly functions: Functions;
+  readonly schedules: Schedules;
   readonly consumers: StreamConsumers;
   readonly delivery: Delivery;
+  readonly ids: Ids;
   readonly store: StateStore;
   readonly blobs: BlobStore;
   readonly facts: Facts;
@@ -140,17 +154,16 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
+  const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
   const functions = createFunctions({
-    runtime:
-      overrides.runtime ??
-      createWorkerThreadsRuntime({ harness: harnessModule(), sdk, spares: config.functions.functionSpares }),
+    runtime: runtimeOf(config, overrides, sdk),
     clock,
     ids,
     random,
     config: config.functions,
     streams,
-    secrets,
+    secrets: readable,
     providers: [],
   });
   const invocations = createInvocations({
@@ -161,6 +174,14 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     random,
     config: config.invocations,
   });
+  const edge = openEdge(config, {
+    clock,
+    ids,
+    secrets: readable,
+    dispatcher: functions,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
+  });
+  const schedules = createSchedules({ state: store, dispatcher: functions, clock, ids, random });
   const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
   const delivery = createDelivery({
     state: store,
@@ -168,12 +189,22 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     facts,
     clock,
     ids,
-    engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
+    engines: [
+      streamsDeployable(streams),
+      functions.deployable,
+      edge.deployable,
+      schedules.deployable,
+      streamConsumersDeployable(consumers),
+    ],
     cacheFolder,
   });
 
   // Doors
-  const addresses = (): Addresses => ({ edge: null, api: api?.url ?? null, kafka: null });
+  const addresses = (): Addresses => ({
+    edge: edge.url === '' ? null : edge.url,
+    api: api?.url ?? null,
+    kafka: null,
+  });
   const api = openApi(config, {
     clock,
     guard,
@@ -202,10 +233,12 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     facts,
     functions,
     consumers,
+    schedules,
     delivery,
     // After delivery: what waits from before needs the versions that delivery brings back.
     invocations,
     doorCheck(config, tokens),
+    ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
   ]);
 
@@ -220,8 +253,10 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     },
     streams,
     functions,
+    schedules,
     consumers,
     delivery,
+    ids,
     store,
     blobs,
     facts,
@@ -369,6 +404,30 @@ function openApi(
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function runtimeOf(config: PlatformConfig, overrides: PlatformOverrides, sdk: URL): Runtime {
+  const harness = harnessModule();
+  if (overrides.runtime) return overrides.runtime;
+  if (overrides.handlerOf) return createInProcessRuntime({ harness, handlerOf: overrides.handlerOf });
+  return createWorkerThreadsRuntime({ harness, sdk, spares: config.functions.functionSpares });
+}
+
+/** Made even when its door stays closed: it checks at deployment whose routes are whose. */
+function openEdge(
+  config: PlatformConfig,
+  parts: Pick<Parameters<typeof createEdge>[0], 'clock' | 'ids' | 'secrets' | 'dispatcher' | 'fallback'>,
+): Edge {
+  const { edgeHost, edgePort, tlsCertificate, tlsKey } = config.platform;
+  return createEdge({
+    ...parts,
+    host: edgeHost,
+    port: edgePort === 'off' ? 0 : edgePort,
+    config: config.edge,
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),

@@ -16,6 +16,7 @@ export type {
 } from './api/route.ts';
 export { type StreamRoutesOptions, streamRoutes } from './api/streams.ts';
 export { tokenRoutes } from './api/tokens.ts';
+export { createEdge, type Edge, type EdgeConfig, type EdgeOptions, edgeSection } from './edge/edge.ts';
 export { readBody } from './http/body.ts';
 export type { DoorLimits } from './http/door.ts';
 export { answerError } from './http/problem.ts';
