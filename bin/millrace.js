@@ -15,7 +15,9 @@ if (words.length === 1 && (words[0] === '--version' || words[0] === '-V')) {
   );
   process.exitCode = 1;
 } else {
-  module.enableCompileCache?.();
+  // Worker threads take it from the environment; without it each would compile, and strip types, on its own.
+  const { directory } = module.enableCompileCache();
+  if (directory) process.env.NODE_COMPILE_CACHE ??= directory;
   const source = new URL('../src/cli/main.ts', import.meta.url);
   const built = new URL('../cli/main.js', import.meta.url);
   const { main } = await import((existsSync(source) ? source : built).href);

@@ -5,7 +5,18 @@ import { join, resolve } from 'node:path';
 import { fsBlobStore, fsDisk } from './adapters/fs/index.ts';
 import { memoryBlobStore, memoryLogStore, memoryStateStore } from './adapters/memory/index.ts';
 import { sqliteStateStore } from './adapters/sqlite/index.ts';
+import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
+import {
+  createFunctions,
+  createStreamConsumers,
+  type Functions,
+  functionsSection,
+  harnessModule,
+  type Runtime,
+  type StreamConsumers,
+  streamConsumersDeployable,
+} from './functions/index.ts';
 import {
   type ApiDoor,
   appRoutes,
@@ -22,6 +33,7 @@ import {
   type Config,
   createIds,
   createLifecycle,
+  createWorkers,
   type DataFolder,
   type Facts,
   type Guard,
@@ -51,7 +63,7 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection] as const;
+export const SECTIONS = [platformSection, functionsSection] as const;
 
 export type PlatformConfig = Config<typeof SECTIONS>;
 
@@ -63,6 +75,8 @@ export interface PlatformOverrides {
   readonly memory?: boolean;
   /** Ports that are taken are replaced by free ones, with a line in the log that says so. */
   readonly fallbackPorts?: boolean;
+  /** Runs instances; worker threads unless told. */
+  readonly runtime?: Runtime;
   /** More routes for the API port. */
   readonly routes?: readonly RouteGroup[];
 }
@@ -78,6 +92,8 @@ export interface Platform extends AsyncDisposable {
   readonly state: LifecycleState;
   readonly addresses: Addresses;
   readonly streams: Streams;
+  readonly functions: Functions;
+  readonly consumers: StreamConsumers;
   readonly delivery: Delivery;
   readonly store: StateStore;
   readonly blobs: BlobStore;
@@ -106,20 +122,35 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   // Rooms
   const metrics = createMetrics(processUsage);
-  const streams = createStreams({ log, state: store, clock });
+  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
+  const streams = createStreams({ log, state: store, clock, workers });
   const facts = createFacts(streams, { clock });
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
+  const sdk = siblingModule(import.meta.url, './sdk/index');
+  const functions = createFunctions({
+    runtime:
+      overrides.runtime ??
+      createWorkerThreadsRuntime({ harness: harnessModule(), sdk, spares: config.functions.functionSpares }),
+    clock,
+    ids,
+    random,
+    config: config.functions,
+    streams,
+    secrets,
+    providers: [],
+  });
+  const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
   const delivery = createDelivery({
     state: store,
     blobs,
     facts,
     clock,
     ids,
-    engines: [streamsDeployable(streams)],
+    engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
     cacheFolder,
-    sdkUrl: siblingModule(import.meta.url, './sdk/index').href,
+    sdkUrl: sdk.href,
   });
 
   // Doors
@@ -146,8 +177,11 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   const lifecycle = createLifecycle([
     ...substrate.services,
+    workers,
     streams,
     facts,
+    functions,
+    consumers,
     delivery,
     doorCheck(config, tokens),
     ...(api ? [api] : []),
@@ -161,6 +195,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       return addresses();
     },
     streams,
+    functions,
+    consumers,
     delivery,
     store,
     blobs,

@@ -50,9 +50,9 @@ function writePackage(): void {
   const source = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>;
   const published = {
     name: 'millrace',
-    version: source['version'],
-    description: source['description'],
-    license: source['license'],
+    version: source.version,
+    description: source.description,
+    license: source.license,
     type: 'module',
     engines: { node: '>=24' },
     bin: { millrace: 'bin/millrace.js' },
@@ -61,7 +61,7 @@ function writePackage(): void {
       './testing': { types: './testing/index.d.ts', default: './testing/index.js' },
       './package.json': './package.json',
     },
-    dependencies: source['dependencies'],
+    dependencies: source.dependencies,
   };
   writeFileSync(join(dist, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
 }

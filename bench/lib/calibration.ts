@@ -5,7 +5,7 @@ import { median, percentile, type Reading } from './harness.ts';
 
 /** A fresh folder on the disk that the benches measure (`MILLRACE_BENCH_DIR`, else the working folder), removed by `[Symbol.dispose]`. */
 export function scratchFolder(): { readonly path: string } & Disposable {
-  const path = mkdtempSync(join(process.env['MILLRACE_BENCH_DIR'] ?? process.cwd(), '.scratch-'));
+  const path = mkdtempSync(join(process.env.MILLRACE_BENCH_DIR ?? process.cwd(), '.scratch-'));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 

@@ -91,7 +91,6 @@ export interface Live {
   readonly eventMs: number;
   readonly elapsedMs: number;
   readonly memoryBytes: number;
-  readonly openCases: number | undefined;
 }
 
 /** Four short lines for a terminal of 80 columns. */

@@ -154,6 +154,30 @@ test('functions may live in files of their own, behind a barrel', async () => {
   assert.equal(manifest.streams.length, 1);
 });
 
+test('an import may bring more names than one function needs, renamed, by default or as a namespace', async () => {
+  const { manifest } = await build(
+    `import { fn } from 'millrace';
+import streams, { one as first, two } from './streams.ts';
+import * as all from './streams.ts';
+export { one, two, three, default as base } from './streams.ts';
+export const a = fn('a', { on: first }, () => {});
+export const b = fn('b', { on: two }, () => {});
+export const c = fn('c', { on: all.three }, () => {});
+export const d = fn('d', { on: streams }, () => {});`,
+    {
+      'streams.ts': `import { stream } from 'millrace';
+export const one = stream('one'), two = stream('two');
+export const three = stream('three');
+export default stream('base');`,
+    },
+  );
+  assert.deepEqual(
+    manifest.functions.map(({ triggers }) => triggers[0]),
+    ['one', 'two', 'three', 'base'].map((name) => ({ kind: 'stream', stream: name })),
+  );
+  assert.equal(manifest.streams.length, 4);
+});
+
 test("another app's stream and function are references; only what is used is one", async () => {
   const { manifest } = await build(
     `import { fn } from 'millrace';

@@ -22,7 +22,7 @@ export interface Statement {
   /** Kept whatever is asked for: it does something by itself. */
   readonly acts: boolean;
   /** Where it imports or re-exports from. */
-  readonly from?: { readonly specifier: string; readonly start: number; readonly end: number };
+  readonly from?: { readonly specifier: string };
   readonly links: readonly Link[];
 }
 
@@ -88,8 +88,7 @@ function declaredBy(node: Node): string[] {
 const nameOf = (node: unknown): string => ((node as Node).name ?? (node as Node).value) as string;
 
 function fromOf(node: Node): Statement['from'] {
-  const source = node.source as Node;
-  return { specifier: source.value as string, start: source.start, end: source.end };
+  return { specifier: (node.source as Node).value as string };
 }
 
 function importStatement(node: Node): Partial<Statement> {
@@ -216,26 +215,67 @@ export function neededFor(shape: ModuleShape, names: ReadonlySet<string>): Reado
   return kept;
 }
 
-/** The source with all but `kept` blanked out: every character that stays keeps its line and column. */
-export function blankOthers(
+/** Names that any of `kept` refers to. */
+export function referencedBy(kept: ReadonlySet<Statement>): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const statement of kept) for (const name of statement.needs) names.add(name);
+  return names;
+}
+
+/** Whether a link of a kept statement is wanted itself: an import may bring more names than are needed. */
+export function isWanted(link: Link, names: ReadonlySet<string>, referenced: ReadonlySet<string>): boolean {
+  if (link.kind === 'import') return referenced.has(link.local);
+  return link.outer === '*' || names.has('*') || names.has(link.outer);
+}
+
+const quoted = (name: string): string =>
+  /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(name) ? name : JSON.stringify(name);
+const renamed = (from: string, to: string): string =>
+  from === to ? quoted(from) : `${quoted(from)} as ${quoted(to)}`;
+
+/** An import or re-export of just these links, from another place. */
+function rewritten(links: readonly Link[], target: string): string {
+  const from = ` from ${JSON.stringify(target)};`;
+  const parts: string[] = [];
+  const imports = links.filter((link) => link.kind === 'import');
+  const plain = imports.filter((link) => link.outer !== '*');
+  if (plain.length > 0)
+    parts.push(`import { ${plain.map((link) => renamed(link.outer, link.local)).join(', ')} }${from}`);
+  for (const link of imports) if (link.outer === '*') parts.push(`import * as ${link.local}${from}`);
+  for (const link of links) {
+    if (link.kind !== 'reexport') continue;
+    if (link.source !== '*') parts.push(`export { ${renamed(link.source!, link.outer)} }${from}`);
+    else parts.push(link.outer === '*' ? `export *${from}` : `export * as ${quoted(link.outer)}${from}`);
+  }
+  return parts.length === 0 ? `import ${JSON.stringify(target)};` : parts.join(' ');
+}
+
+/**
+ * The source with only what exporting `names` takes; the rest is blanked out, so that every line keeps its number.
+ * `redirect` says where an import leads instead of where it is written to.
+ */
+export function pruned(
   shape: ModuleShape,
-  kept: ReadonlySet<Statement>,
+  names: ReadonlySet<string>,
   redirect: (specifier: string) => string | undefined,
 ): string {
+  const kept = neededFor(shape, names);
+  const referenced = referencedBy(kept);
+  const { source } = shape;
   let text = '';
   let at = 0;
-  const blank = (from: number, to: number): string => shape.source.slice(from, to).replace(/[^\n\r]/g, ' ');
   for (const statement of shape.statements) {
-    if (!kept.has(statement)) {
-      text += shape.source.slice(at, statement.start) + blank(statement.start, statement.end);
-      at = statement.end;
-      continue;
+    const { start, end, from, links } = statement;
+    const target = kept.has(statement) ? from && redirect(from.specifier) : undefined;
+    if (kept.has(statement) && target === undefined) continue;
+    const written = source.slice(start, end);
+    text += source.slice(at, start);
+    if (target === undefined) text += written.replace(/[^\n\r]/g, ' ');
+    else {
+      const wanted = links.filter((link) => isWanted(link, names, referenced));
+      text += rewritten(wanted, target) + written.replace(/[^\n\r]/g, '');
     }
-    const target = statement.from && redirect(statement.from.specifier);
-    if (statement.from && target !== undefined) {
-      text += shape.source.slice(at, statement.from.start) + JSON.stringify(target);
-      at = statement.from.end;
-    }
+    at = end;
   }
-  return text + shape.source.slice(at);
+  return text + source.slice(at);
 }

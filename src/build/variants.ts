@@ -1,7 +1,15 @@
 import { existsSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { blankOthers, type Link, type ModuleShape, neededFor, type Statement, shapeOf } from './prune.ts';
+import {
+  isWanted,
+  type ModuleShape,
+  neededFor,
+  pruned,
+  referencedBy,
+  type Statement,
+  shapeOf,
+} from './prune.ts';
 
 /**
  * Each function gets its own copy of the modules that declare resources (`app.ts?fn=score`), holding only what the
@@ -87,12 +95,11 @@ function wantedThrough(
   names: ReadonlySet<string>,
   referenced: ReadonlySet<string>,
 ): string[] {
-  const wants = (link: Link): readonly string[] => {
-    if (link.kind === 'import') return referenced.has(link.local) ? [link.outer] : [];
-    if (link.outer === '*') return [...names];
-    return names.has('*') || names.has(link.outer) ? [link.source!] : [];
-  };
-  return statement.links.flatMap(wants);
+  const wanted = statement.links.filter((link) => isWanted(link, names, referenced));
+  return wanted.flatMap((link) => {
+    if (link.kind === 'import') return [link.outer];
+    return link.outer === '*' ? [...names] : [link.source!];
+  });
 }
 
 /** Finds what the export `exportName` of `entry` takes, over all modules that declare resources. */
@@ -108,7 +115,7 @@ async function collect(entry: string, exportName: string, shapes: ShapeCache): P
     needed.set(next.path, found);
     for (const name of fresh) found.names.add(name);
     const kept = neededFor(shape, found.names);
-    const referenced = new Set([...kept].flatMap((each) => [...each.needs]));
+    const referenced = referencedBy(kept);
     for (const statement of kept) {
       const path = statement.from && locate(statement.from.specifier, next.path);
       if (path) queue.push({ path, names: wantedThrough(statement, found.names, referenced) });
@@ -132,7 +139,7 @@ export async function makeVariants(
         return target !== undefined && needed.has(target) ? variantId(target, exportName) : undefined;
       };
       files.add(path);
-      code.set(variantId(path, exportName), blankOthers(shape, neededFor(shape, names), redirect));
+      code.set(variantId(path, exportName), pruned(shape, names, redirect));
     }
   }
   return { code, files };

@@ -49,6 +49,8 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
     return { app, version, manifest, folder: join(apps, app, version) };
   };
 
+  /** Keys known to be there: asking the store reads the whole blob. */
+  const stored = new Set<string>();
   let linked: Promise<void> | undefined;
   /** Modules below find `millrace` here: the platform's own SDK, whatever version the app was built with. */
   const linkSdk = async (): Promise<void> => {
@@ -89,7 +91,9 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
     async store({ manifest, files }) {
       const { app, version } = manifest;
       const putNew = async (key: string, bytes: Uint8Array): Promise<void> => {
+        if (stored.has(key)) return;
         if (!(await blobs.info(key))) await blobs.put(key, bytes);
+        stored.add(key);
       };
       // Files of the same content share a blob.
       const byKey = new Map(manifest.files.map((file) => [fileKey(app, file.sha256), files.get(file.path)!]));
@@ -137,8 +141,10 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
         const found = await this.manifest(app, version);
         for (const file of found.files) kept.add(fileKey(app, file.sha256));
       }
-      for (const folder of ['versions', 'files'])
-        await pruneBlobs(blobs, `artifacts/${app}/${folder}/`, kept);
+      for (const folder of ['versions', 'files']) {
+        const gone = await pruneBlobs(blobs, `artifacts/${app}/${folder}/`, kept);
+        for (const key of gone) stored.delete(key);
+      }
       for (const version of await readdir(join(apps, app)).catch(() => [])) {
         if (keep.includes(version)) continue;
         intact.delete(join(apps, app, version));
@@ -159,11 +165,17 @@ function damaged(path: string): MillraceError {
   return new MillraceError('APP_INVALID', message, { errors: [{ path: `/files/${path}`, message }] });
 }
 
-async function pruneBlobs(blobs: BlobStore, prefix: string, keep: ReadonlySet<string>): Promise<void> {
+/** Answers what it deleted. */
+async function pruneBlobs(blobs: BlobStore, prefix: string, keep: ReadonlySet<string>): Promise<string[]> {
+  const gone: string[] = [];
   for (let after: string | undefined; ; ) {
     const page = await blobs.list(prefix, after === undefined ? {} : { after });
-    for (const { key } of page) if (!keep.has(key)) await blobs.delete(key);
+    for (const { key } of page) {
+      if (keep.has(key)) continue;
+      gone.push(key);
+      await blobs.delete(key);
+    }
     after = page.at(-1)?.key;
-    if (after === undefined) return;
+    if (after === undefined) return gone;
   }
 }

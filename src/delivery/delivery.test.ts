@@ -167,6 +167,22 @@ test('a deployment that fails while it is prepared is undone, and told in a fact
   assert.deepEqual([...engine.serving.keys()], ['score', 'sweep']);
 });
 
+test('a deployment that fails after its commit is finished by the next one', async () => {
+  await using here = await world();
+  const { delivery, engine } = here.open();
+  await delivery.deploy(ONE, 'ann');
+  engine.failActivate = new Error('not now');
+  await assert.rejects(delivery.deploy(TWO, 'ann'), /not now/);
+  engine.failActivate = undefined;
+  assert.equal(
+    (await delivery.deploy(TWO, 'ann')).changed,
+    false,
+    'it was finished, so nothing is left to do',
+  );
+  assert.deepEqual([...engine.serving.keys()], ['score', 'sweep']);
+  assert.equal(here.facts.at(-1)!.type, 'app.deployed');
+});
+
 test('after a restart every app serves the version that was active', async () => {
   await using here = await world();
   const first = here.open();

@@ -85,6 +85,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   const artifacts = createArtifacts(options);
   const records = createRecords(options.state);
   const active = new Map<string, AppVersion>();
+  /** Apps whose last deployment was neither finished nor undone. */
+  const unsettled = new Set<string>();
   let last: Promise<unknown> = Promise.resolve();
 
   /** D2: one at a time. */
@@ -127,6 +129,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       by: entry.by,
     });
     await records.end(app);
+    unsettled.delete(app);
   };
 
   const undo = async (
@@ -140,6 +143,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const fact = { type: 'app.deploy.abandoned', id, app, from, to, by: entry.by, reason: why };
     await facts.record('millrace.deployments', app, fact);
     await records.end(app);
+    unsettled.delete(app);
   };
 
   const recover = async (journal: Journal): Promise<void> => {
@@ -156,6 +160,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   /** What a deployment that failed after its commit left open comes first. */
   const settle = async (app: string): Promise<void> => {
+    if (!unsettled.has(app)) return;
     const open = (await records.journals()).find((journal) => journal.app === app);
     if (open) await recover(open);
   };
@@ -196,6 +201,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     const sequence = (found?.record.sequence ?? 0) + 1;
     const entry: VersionRecord = { sequence, version: plan.to, action, timeMs: clock.now(), by };
     const journal: Journal = { id, app, step: 'prepare', from: plan.from, to: plan.to, entry };
+    unsettled.add(app);
     let target: AppVersion | undefined;
     try {
       target = await bringIn(journal, wanted);

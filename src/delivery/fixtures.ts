@@ -90,6 +90,7 @@ export interface RecordingEngine extends Deployable {
   readonly prepared: Set<string>;
   refuse: PlannedChange | undefined;
   failPrepare: Error | undefined;
+  failActivate: Error | undefined;
 }
 
 export function recordingEngine(): RecordingEngine {
@@ -99,6 +100,7 @@ export function recordingEngine(): RecordingEngine {
     prepared: new Set(),
     refuse: undefined,
     failPrepare: undefined,
+    failActivate: undefined,
     async plan(current, next) {
       if (engine.refuse) return [engine.refuse];
       const before = new Map(current?.manifest.functions.map((each) => [each.name, each.version]));
@@ -115,6 +117,7 @@ export function recordingEngine(): RecordingEngine {
       if (next) engine.prepared.add(next.version);
     },
     async activate(current, next) {
+      if (engine.failActivate) throw engine.failActivate;
       for (const { name } of current?.manifest.functions ?? []) engine.serving.delete(name);
       for (const { name, version } of next?.manifest.functions ?? []) engine.serving.set(name, version);
       if (next) engine.prepared.delete(next.version);

@@ -36,3 +36,11 @@ export type {
   RuntimeCounts,
 } from './port.ts';
 export type { FromInstance, ToInstance } from './protocol.ts';
+export {
+  type ConsumerStatus,
+  createStreamConsumers,
+  deadLetterStream,
+  type RedriveResult,
+  type StreamConsumers,
+  streamConsumersDeployable,
+} from './streams/index.ts';

@@ -1,3 +1,4 @@
+import type { Json } from '../kernel/index.ts';
 import type { RecordHeader } from '../streams/index.ts';
 
 /**
@@ -20,7 +21,8 @@ export interface HttpEvent {
   readonly url: string;
   readonly route: string;
   readonly params: { readonly [name: string]: string };
-  readonly query: { readonly [name: string]: string | readonly string[] };
+  /** Text, or an array of text where a name came twice; by the schema's types where the route has one. */
+  readonly query: { readonly [name: string]: Json };
   /** Lower-case names. */
   readonly headers: { readonly [name: string]: string };
   readonly clientIp: string;

@@ -33,7 +33,7 @@ export type WireHttp = readonly [
   url: string,
   route: string,
   params: { readonly [name: string]: string },
-  query: { readonly [name: string]: string | readonly string[] },
+  query: { readonly [name: string]: Json },
   headers: { readonly [name: string]: string },
   clientIp: string,
   body: Uint8Array | 'stream' | undefined,

@@ -11,9 +11,15 @@ export interface State<out Value = unknown> extends StateResource {
  * Declares keyed state. Each stream function that uses it has its own; its key is the record's key. It is written in
  * the same commit as the function's progress and emits. `ttl`: entries vanish this long after they were last written.
  */
-export function state<Schema extends StandardSchema | undefined = undefined>(
+export function state<Schema extends StandardSchema>(
   name: string,
-  options: { readonly schema?: Schema; readonly ttl?: Duration } = {},
-): State<ValueOf<Schema>> {
+  options: { readonly schema: Schema; readonly ttl?: Duration },
+): State<ValueOf<Schema>>;
+/** Without a schema the type is the caller's word: `state<{ count: number }>('counts')`. */
+export function state<Value = unknown>(
+  name: string,
+  options?: { readonly schema?: undefined; readonly ttl?: Duration },
+): State<Value>;
+export function state(name: string, options: object = {}): State {
   return { millrace: 1, kind: 'state', name, options: { ...options } };
 }

@@ -1,9 +1,8 @@
 import { fn, http } from 'millrace';
 import * as v from 'valibot';
-import { replies } from '../scoring/streams.ts';
-import { payments, terminalEvents } from './streams.ts';
+import { payments, replies, terminalEvents } from './streams.ts';
 
-export { payments, terminalEvents };
+export { payments, replies, terminalEvents };
 
 const Request = v.object({
   card: v.pipe(v.string(), v.minLength(1)),

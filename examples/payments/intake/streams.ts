@@ -39,3 +39,13 @@ export const terminalEvents = stream('terminal-events', {
   partitions: 4,
   retention: 'forever',
 });
+
+/** What one scorer thinks of a payment that somebody waits for. */
+export const Reply = v.object({
+  reply: v.string(),
+  by: v.picklist(['card', 'terminal']),
+  score: v.number(),
+  reasons: v.array(v.string()),
+});
+
+export const replies = stream('replies', { schema: Reply, key: 'reply', retention: '1h' });

@@ -1,13 +1,13 @@
 import { fn, type StreamContext, state } from 'millrace';
-import { type Payment, payments, terminalEvents } from '../intake/streams.ts';
+import { type Payment, payments, replies, terminalEvents } from '../intake/streams.ts';
 import { type CardState, learnFraud, observeCard, observeTerminal, type TerminalState } from './features.ts';
 import { type Finding, judgeCard, judgeTerminal } from './rules.ts';
-import { alerts, replies } from './streams.ts';
+import { alerts } from './streams.ts';
 
-export { alerts, replies };
+export { alerts };
 
-export const cards = state<import('millrace').StandardSchema<CardState>>('cards');
-export const terminals = state<import('millrace').StandardSchema<TerminalState>>('terminals');
+export const cards = state<CardState>('cards');
+export const terminals = state<TerminalState>('terminals');
 
 /** Per card: does this payment fit what the card usually does? */
 export const scoreCard = fn(

@@ -14,13 +14,3 @@ export const Alert = v.object({
 export type Alert = v.InferOutput<typeof Alert>;
 
 export const alerts = stream('alerts', { schema: Alert, key: 'card', partitions: 4, retention: 'forever' });
-
-/** What one scorer thinks of a payment that somebody waits for. */
-export const Reply = v.object({
-  reply: v.string(),
-  by: v.picklist(['card', 'terminal']),
-  score: v.number(),
-  reasons: v.array(v.string()),
-});
-
-export const replies = stream('replies', { schema: Reply, key: 'reply', retention: '1h' });

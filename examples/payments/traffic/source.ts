@@ -105,7 +105,7 @@ function parseJsonLine(text: string, line: number): Fields {
       card: field('card'),
       terminal: field('terminal'),
       amount: field('amount'),
-      fraud: value['fraud'] === true ? '1' : field('fraud'),
+      fraud: value.fraud === true ? '1' : field('fraud'),
     };
   } catch (error) {
     throw new Error(`Line ${line} is not JSON: ${(error as Error).message}`);

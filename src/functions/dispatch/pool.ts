@@ -178,14 +178,17 @@ export class Pool implements PoolSide {
     this.#lastFailure = { ...error, message: `The function could not be started: ${error.message}` };
     const backoffMs = Math.min(START_BACKOFF_MAX_MS, START_BACKOFF_MS * 2 ** (this.#startFailures - 1));
     this.#notBeforeMs = this.clock.monotonic() + backoffMs;
-    if (this.#census().ready === 0) {
-      for (const work of this.#queue.drain()) {
-        this.#unqueued(work);
-        this.settle(work, failure(this.#lastFailure, 0, true), 'error');
-      }
-    }
+    if (this.#census().ready === 0) this.#failQueue();
     this.#wake();
     if (this.#active) this.clock.after(backoffMs, () => this.#keepMinimum());
+  }
+
+  /** No instance can be had for what waits: it is told why instead of waiting for nothing. */
+  #failQueue(): void {
+    for (const work of this.#queue.drain()) {
+      this.#unqueued(work);
+      this.settle(work, failure(this.#lastFailure!, 0, true), 'error');
+    }
   }
 
   freed(instance: LiveInstance): void {
@@ -198,7 +201,8 @@ export class Pool implements PoolSide {
     if (!this.#instances.delete(instance)) return;
     this.#around.shared.instances--;
     if (this.#instances.size === 0 && this.#queue.size === 0) this.#around.shared.pools.delete(this);
-    if (this.#queue.size > 0) this.#scaleUp('an instance ended');
+    if (!this.#startable()) this.#failQueue();
+    else if (this.#queue.size > 0) this.#scaleUp('an instance ended');
     else if (this.#startFailures === 0) this.#keepMinimum();
     this.#feedStarved();
   }

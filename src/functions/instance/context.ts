@@ -1,7 +1,7 @@
 import type { Json } from '../../kernel/index.ts';
 import { MillraceError } from '../../kernel/index.ts';
 import type { InstanceSpec } from '../port.ts';
-import type { CallOperation, LogLevel, WireHeaders } from '../protocol.ts';
+import type { CallOperation, LogLevel, Payload, WireHeaders } from '../protocol.ts';
 import type { Capture } from './capture.ts';
 import type { Link } from './link.ts';
 import { fromPayload, toPayload, transferable } from './payload.ts';
@@ -78,10 +78,21 @@ function nameOf(handle: Named | string, what: string, kind: string): string {
   );
 }
 
-async function invoke(link: Link, running: Running, fn: string, input: unknown): Promise<unknown> {
-  const payload = toPayload(input, `The input of '${fn}'`);
-  const answer = await link.call(running, ['invoke', fn, payload], transferable(payload));
-  return fromPayload(answer as string | Uint8Array | undefined);
+function invoke(link: Link, running: Running, fn: string, input: unknown): Promise<unknown> {
+  return rejecting(() => {
+    const payload = toPayload(input, `The input of '${fn}'`);
+    const operation = ['invoke', fn, payload] as const;
+    return link.call(running, operation, transferable(payload), (answer) => fromPayload(answer as Payload));
+  });
+}
+
+/** What is thrown on the way to a promise becomes its rejection, while the promise itself is handed on as it is. */
+function rejecting<Value>(begin: () => Promise<Value>): Promise<Value> {
+  try {
+    return begin();
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 async function readSecret({ spec, link }: Surroundings, running: Running, name: string): Promise<string> {

@@ -127,6 +127,7 @@ class Host {
     } catch (error) {
       this.#around.link.send(['error', running.id, describeThrown(error)]);
     } finally {
+      running.ended = true;
       this.#running.delete(running.id);
       this.#incoming.delete(running.id);
     }

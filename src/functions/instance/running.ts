@@ -13,6 +13,7 @@ export class Running {
   readonly startedMs: number;
   readonly budget: LogBudget = newBudget();
   calls = 0;
+  ended = false;
   #cancelled: 'deadline' | 'gone' | undefined;
   #controller: AbortController | undefined;
 

@@ -102,8 +102,10 @@ export function createStreamConsumers(
         restWaiters.add(check);
         check();
       }),
+    /** What is out comes back and is committed; the dispatcher refuses from here on. */
     refuse() {
       refusing = true;
+      for (const consumer of consumers.values()) void consumer.stop();
     },
     async stop(deadline) {
       const all = [...consumers.values()];

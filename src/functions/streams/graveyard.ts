@@ -11,9 +11,6 @@ export interface Graveyard {
   bury(work: Work, at: number, error: FunctionError, failure: Failure): Promise<AppendInput>;
 }
 
-/** Room for what the headers add to a record of the largest size. */
-const HEADERS_BYTES = 64 * 1024;
-
 export interface GraveyardOptions {
   readonly app: string;
   readonly streams: Streams;
@@ -30,7 +27,7 @@ export function createGraveyard({ app, streams, clock, manifest }: GraveyardOpti
       owner: app,
       partitions: 1,
       retentionMs: null,
-      maxRecordBytes: LIMITS.bodyBytes + HEADERS_BYTES,
+      maxRecordBytes: LIMITS.bodyBytes,
     });
   };
   return {

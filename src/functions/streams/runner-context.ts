@@ -27,7 +27,9 @@ export interface RunnerContext {
   storeOf(name: string): string;
   /** Fires when the session is over: what comes back later is dropped. */
   readonly over: AbortSignal;
-  /** Resolves after `delayMs`, or at once when the session is over. */
+  /** Whether nothing new is sent any more. */
+  draining(): boolean;
+  /** Resolves after `delayMs`, or at once when the session is over or drains. */
   wait(delayMs: number): Promise<void>;
   /** The same for an event that nobody takes: until then it counts as at rest. */
   park(delayMs: number): Promise<void>;

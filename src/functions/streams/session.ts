@@ -151,7 +151,7 @@ function createSession(
 
   const wait = (delayMs: number): Promise<void> =>
     new Promise((resolve) => {
-      if (over.signal.aborted) return resolve();
+      if (over.signal.aborted || draining) return resolve();
       const finish = (): void => {
         timer.cancel();
         waits.delete(finish);
@@ -183,6 +183,7 @@ function createSession(
     state,
     storeOf,
     over: over.signal,
+    draining: () => draining,
     wait,
     async park(delayMs) {
       parked++;
@@ -323,6 +324,7 @@ function createSession(
     pump,
     drain() {
       draining = true;
+      for (const finish of [...waits]) finish();
       pump();
     },
     abandon: () => end({ kind: 'drained' }),

@@ -176,7 +176,7 @@ async function readState(context: RunnerContext, sub: Work, name: string): Promi
 
 /**
  * Sends an event, and again as long as nobody takes it: a full queue or a platform that is stopping is no failure of the record.
- * Undefined when the session was over first.
+ * Undefined when the session was over or draining first: the records stay where they are.
  */
 async function dispatch(
   context: RunnerContext,
@@ -214,6 +214,7 @@ async function dispatch(
       context.observe(clock.monotonic() - begin, sizeOf(sub));
       return outcome;
     } catch (error) {
+      if (context.draining()) return undefined;
       await context.park(refusedFor(context, error, refusals));
     }
   }

@@ -1,5 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Clock, LIMITS, MillraceError, type Service, signal } from '../../kernel/index.ts';
 import { refuseMalformed } from './malformed.ts';
@@ -117,9 +116,10 @@ async function createBoundedServer(tls: TlsFiles | undefined, limits: DoorLimits
     connectionsCheckingInterval: Math.min(5000, limits.headersTimeoutMs),
     noDelay: true,
   };
+  // An import would touch every export of node:http, and its WebSocket and fetch alone cost 10 MB and 20 ms.
   const server = tls
-    ? createSecureServer({ ...bounds, ...(await loadSecureContext(tls)) })
-    : createServer(bounds);
+    ? process.getBuiltinModule('node:https').createServer({ ...bounds, ...(await loadSecureContext(tls)) })
+    : process.getBuiltinModule('node:http').createServer(bounds);
   server.maxConnections = limits.connections;
   return server;
 }

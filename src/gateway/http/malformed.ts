@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { MillraceError, toProblem } from '../../kernel/index.ts';
 
@@ -11,7 +10,7 @@ export function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): v
   const problem = toProblem(describe(error));
   const body = JSON.stringify(problem);
   socket.end(
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n` +
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\n` +
       'Content-Type: application/problem+json\r\n' +
       `Content-Length: ${Buffer.byteLength(body)}\r\n` +
       `Connection: close\r\n\r\n${body}`,

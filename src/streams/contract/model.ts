@@ -221,9 +221,14 @@ class ModelRun {
     if (step.kind === 'space') return this.#disk.limitSpace();
     if (step.kind === 'reopen') return this.reopen(step.power);
     if (step.kind === 'maintain' || step.kind === 'checkpoint') return this.#background(step.kind);
-    const calls =
-      step.kind === 'burst' ? step.calls.map((call) => this.#prepareCall(call)) : [this.#prepareStep(step)];
-    await this.#perform(calls);
+    await this.#perform(step.kind === 'burst' ? this.#prepareBurst(step.calls) : [this.#prepareStep(step)]);
+  }
+
+  /** Appends first: nothing is promised about the order of an append and a commit that are under way together. */
+  #prepareBurst(calls: readonly Call[]): Prepared[] {
+    const commits = calls.filter((call) => call.kind === 'commit');
+    const appends = calls.filter((call) => call.kind !== 'commit');
+    return [...appends, ...commits].map((call) => this.#prepareCall(call));
   }
 
   /** Housekeeping may fail for the disk's sake; it must never change what is read. */
@@ -265,7 +270,7 @@ class ModelRun {
     const before = this.#log.store;
     await outcomeOf(async () => before.stop?.(AbortSignal.timeout(1_000)));
     if (this.#random.integer(3) === 0) await this.#crashWhileOpening();
-    this.#opened = await this.#setup.open(this.#disk, this.#clock, seededRandom(this.#reopenings));
+    this.#opened = await this.#setup.open(this.#disk, this.#clock, seededRandom(1_000 + this.#reopenings));
     await this.#oracle.membership.leave();
     this.#oracle = await join(this.#oracle.store);
     this.#log = await join(this.#opened.store);

@@ -75,53 +75,66 @@ interface Ordered {
   readonly undo: Undo;
 }
 
-export function createAppender(options: AppenderOptions): Appender {
-  const { clock, topics, wal, flusher } = options;
-  const waiting: Waiting[] = [];
-  let refused: MillraceError | undefined;
+class OrderedAppender implements Appender {
+  readonly #options: AppenderOptions;
+  readonly #clock: AppenderOptions['clock'];
+  readonly #topics: AppenderOptions['topics'];
+  readonly #wal: AppenderOptions['wal'];
+  readonly #flusher: AppenderOptions['flusher'];
+  readonly #waiting: Waiting[] = [];
+  #refused: MillraceError | undefined;
 
-  const hasRoom = (bytes: number): boolean => {
-    const unwritten = wal.pendingBytes + flusher.unflushedBytes;
+  constructor(options: AppenderOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#topics = options.topics;
+    this.#wal = options.wal;
+    this.#flusher = options.flusher;
+  }
+
+  readonly #hasRoom = (bytes: number): boolean => {
+    const unwritten = this.#wal.pendingBytes + this.#flusher.unflushedBytes;
     if (unwritten === 0) return true;
     return (
-      unwritten + bytes <= options.unwrittenBytes && wal.liveBytes + wal.pendingBytes <= options.walBytes
+      unwritten + bytes <= this.#options.unwrittenBytes &&
+      this.#wal.liveBytes + this.#wal.pendingBytes <= this.#options.walBytes
     );
   };
 
-  const failIfClosed = (): void => {
-    if (refused) throw refused;
-    if (wal.failure) throw wal.failure;
-    if (flusher.full) {
-      flusher.kick();
-      throw flusher.full;
+  readonly #failIfClosed = (): void => {
+    if (this.#refused) throw this.#refused;
+    if (this.#wal.failure) throw this.#wal.failure;
+    if (this.#flusher.full) {
+      this.#flusher.kick();
+      throw this.#flusher.full;
     }
   };
 
-  const busy = (): MillraceError =>
+  readonly #busy = (): MillraceError =>
     new MillraceError(
       'UNAVAILABLE',
-      `The log takes no more at the moment: the disk is slower than the writers. Waited ${options.waitMs} ms; try again later.`,
+      `The log takes no more at the moment: the disk is slower than the writers. Waited ${this.#options.waitMs} ms; try again later.`,
       { retryAfterMs: 1000 },
     );
 
-  const waitForRoom = (bytes: number): Promise<void> =>
+  readonly #waitForRoom = (bytes: number): Promise<void> =>
     new Promise((resolve, reject) => {
       const entry: Waiting = {
         bytes,
         go: resolve,
         refuse: reject,
-        timer: clock.after(options.waitMs, () => {
-          waiting.splice(waiting.indexOf(entry), 1);
-          reject(busy());
+        timer: this.#clock.after(this.#options.waitMs, () => {
+          this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+          reject(this.#busy());
         }),
       };
-      waiting.push(entry);
-      flusher.kick();
+      this.#waiting.push(entry);
+      this.#flusher.kick();
     });
 
   /** Throws STREAM_NOT_FOUND, PARTITION_NOT_FOUND, BATCH_INVALID, RECORD_TOO_LARGE. */
-  const prepare = (input: AppendInput): Prepared => {
-    const partition = topics.partition(input);
+  readonly #prepare = (input: AppendInput): Prepared => {
+    const partition = this.#topics.partition(input);
     const limit = partition.topic.info.config.maxBatchBytes;
     if (input.batch.length > limit) {
       throw new MillraceError(
@@ -135,11 +148,11 @@ export function createAppender(options: AppenderOptions): Appender {
     return { partition, batch: ownBytes(input.batch), header };
   };
 
-  const checkProducer = ({ partition, header, marker }: Prepared) => {
+  readonly #checkProducer = ({ partition, header, marker }: Prepared) => {
     if (header.producerId < 0 || marker) return undefined;
     if (header.transactional) {
       const producer = { producerId: header.producerId, epoch: header.producerEpoch };
-      options
+      this.#options
         .transactions()
         .admit(producer, { topic: partition.topic.info.name, partition: partition.index });
     }
@@ -147,18 +160,22 @@ export function createAppender(options: AppenderOptions): Appender {
     return partition.producers.admit(header);
   };
 
-  const remember = ({ partition, header, marker }: Prepared, offset: number, appendTimeMs: number): Undo => {
+  readonly #remember = (
+    { partition, header, marker }: Prepared,
+    offset: number,
+    appendTimeMs: number,
+  ): Undo => {
     if (marker) {
       partition.producers ??= new ProducerStates();
-      return partition.producers.mark(marker, offset, clock.now());
+      return partition.producers.mark(marker, offset, this.#clock.now());
     }
     if (header.producerId < 0) return nothing;
-    return partition.producers!.append(header, offset, clock.now(), appendTimeMs);
+    return partition.producers!.append(header, offset, this.#clock.now(), appendTimeMs);
   };
 
-  const order = (prepared: Prepared): Ordered => {
+  readonly #order = (prepared: Prepared): Ordered => {
     const { partition, batch, header } = prepared;
-    const duplicate = checkProducer(prepared);
+    const duplicate = this.#checkProducer(prepared);
     const place = {
       topic: partition.topic.info.name,
       partition: partition.index,
@@ -172,10 +189,10 @@ export function createAppender(options: AppenderOptions): Appender {
     const baseOffset = partition.nextOffset;
     const lastOffset = baseOffset + header.lastOffsetDelta;
     const stamped = partition.topic.info.config.timestampType === 'append' && !header.control;
-    const appendTimeMs = stamped ? clock.now() : -1;
+    const appendTimeMs = stamped ? this.#clock.now() : -1;
     setBaseOffset(batch, 0, baseOffset);
     if (stamped) setAppendTime(batch, 0, appendTimeMs);
-    const undoProducer = remember(prepared, baseOffset, appendTimeMs);
+    const undoProducer = this.#remember(prepared, baseOffset, appendTimeMs);
     const entry: TailEntry = {
       batch,
       baseOffset,
@@ -196,10 +213,10 @@ export function createAppender(options: AppenderOptions): Appender {
     return { entry, result: { ...place, baseOffset, lastOffset, appendTimeMs, duplicate: false }, undo };
   };
 
-  const orderAll = (batches: readonly Prepared[]): Ordered[] => {
+  readonly #orderAll = (batches: readonly Prepared[]): Ordered[] => {
     const ordered: Ordered[] = [];
     try {
-      for (const prepared of batches) ordered.push(order(prepared));
+      for (const prepared of batches) ordered.push(this.#order(prepared));
       return ordered;
     } catch (error) {
       for (const one of ordered.toReversed()) one.undo();
@@ -207,25 +224,25 @@ export function createAppender(options: AppenderOptions): Appender {
     }
   };
 
-  const complete = (ordered: readonly Ordered[], changes: readonly Change[], sequence: number): void => {
+  readonly #complete = (ordered: readonly Ordered[], changes: readonly Change[], sequence: number): void => {
     for (const { entry } of ordered) {
       if (!entry) continue;
       entry.sequence = sequence;
       entry.partition.durableEnd = entry.lastOffset + 1;
-      if (!entry.partition.deleted) flusher.enqueue(entry);
+      if (!entry.partition.deleted) this.#flusher.enqueue(entry);
     }
-    for (const change of changes) options.applyChange(change);
+    for (const change of changes) this.#options.applyChange(change);
     for (const { entry } of ordered) entry?.partition.notify();
     if (signalled('stream.appended')) for (const { entry } of ordered) if (entry) tell(entry);
   };
 
-  const orderNow = (
+  readonly #orderNow = (
     work: Work,
     acks: 'disk' | 'memory',
     resolve: (results: AppendResult[]) => void,
     reject: (error: MillraceError) => void,
   ): void => {
-    const ordered = orderAll(work.batches);
+    const ordered = this.#orderAll(work.batches);
     const entries: FrameEntry[] = [];
     for (const { entry } of ordered) if (entry) entries.push(batchEntry(entry));
     for (const change of work.changes) entries.push(changeEntry(change));
@@ -235,64 +252,70 @@ export function createAppender(options: AppenderOptions): Appender {
       return;
     }
     // A duplicate of a batch that is still under way waits for it behind an empty submission.
-    wal.submit(entries, (error, sequence) => {
+    this.#wal.submit(entries, (error, sequence) => {
       if (error) {
         for (const one of ordered.toReversed()) one.undo();
         reject(error);
         return;
       }
-      complete(ordered, work.changes, sequence);
+      this.#complete(ordered, work.changes, sequence);
       resolve(results);
     });
     if (acks === 'memory') resolve(results);
   };
 
-  const transact = async (
+  readonly #transact = async (
     bytes: number,
     decide: () => Work,
     acks: 'disk' | 'memory' = 'disk',
   ): Promise<readonly AppendResult[]> => {
-    failIfClosed();
-    if (waiting.length > 0 || !hasRoom(bytes)) await waitForRoom(bytes);
-    failIfClosed();
+    this.#failIfClosed();
+    if (this.#waiting.length > 0 || !this.#hasRoom(bytes)) await this.#waitForRoom(bytes);
+    this.#failIfClosed();
     const work = decide();
-    return new Promise((resolve, reject) => orderNow(work, acks, resolve, reject));
+    return new Promise((resolve, reject) => this.#orderNow(work, acks, resolve, reject));
   };
 
-  return {
-    prepare,
-    transact,
-    async append(input) {
-      const prepared = prepare(input);
-      const work = { batches: [prepared], changes: [] };
-      const decide = (): Work => {
-        if (!prepared.partition.deleted) return work;
-        topics.partition(input); // throws STREAM_NOT_FOUND, unless it was made again: then its new self takes the batch
-        return { batches: [prepare(input)], changes: [] };
-      };
-      return (await transact(input.batch.length, decide, input.acks))[0]!;
-    },
-    onRoom() {
-      const error = refused ?? wal.failure ?? flusher.full;
-      // Room is counted for one turn: what is let go here is ordered in microtasks before anything else runs.
-      let bytes = 0;
-      while (waiting.length > 0 && (error || hasRoom(bytes + waiting[0]!.bytes))) {
-        const next = waiting.shift()!;
-        next.timer.cancel();
-        bytes += next.bytes;
-        if (error) next.refuse(error);
-        else next.go();
-      }
-    },
-    refuse() {
-      refused = new MillraceError(
-        'UNAVAILABLE',
-        'The log is stopping and takes nothing new. Try again after the restart.',
-        { retryAfterMs: 1000 },
-      );
-      this.onRoom();
-    },
+  readonly prepare: Appender['prepare'] = this.#prepare;
+
+  readonly transact: Appender['transact'] = this.#transact;
+
+  readonly append: Appender['append'] = async (input) => {
+    const prepared = this.#prepare(input);
+    const work = { batches: [prepared], changes: [] };
+    const decide = (): Work => {
+      if (!prepared.partition.deleted) return work;
+      this.#topics.partition(input); // throws STREAM_NOT_FOUND, unless it was made again: then its new self takes the batch
+      return { batches: [this.#prepare(input)], changes: [] };
+    };
+    return (await this.#transact(input.batch.length, decide, input.acks))[0]!;
   };
+
+  readonly onRoom: Appender['onRoom'] = () => {
+    const error = this.#refused ?? this.#wal.failure ?? this.#flusher.full;
+    // Room is counted for one turn: what is let go here is ordered in microtasks before anything else runs.
+    let bytes = 0;
+    while (this.#waiting.length > 0 && (error || this.#hasRoom(bytes + this.#waiting[0]!.bytes))) {
+      const next = this.#waiting.shift()!;
+      next.timer.cancel();
+      bytes += next.bytes;
+      if (error) next.refuse(error);
+      else next.go();
+    }
+  };
+
+  readonly refuse: Appender['refuse'] = () => {
+    this.#refused = new MillraceError(
+      'UNAVAILABLE',
+      'The log is stopping and takes nothing new. Try again after the restart.',
+      { retryAfterMs: 1000 },
+    );
+    this.onRoom();
+  };
+}
+
+export function createAppender(options: AppenderOptions): Appender {
+  return new OrderedAppender(options);
 }
 
 const nothing: Undo = () => undefined;

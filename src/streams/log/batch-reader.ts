@@ -34,7 +34,8 @@ function goodHeader(bytes: Uint8Array, at: number, segment: Segment): BatchHeade
     // Only the header's own fields matter here: a batch longer than what is left is told by its size before.
     const header = readBatchHeader(bytes, at);
     const belongs = header.baseOffset >= segment.baseOffset && header.lastOffset < segment.endOffset;
-    return belongs ? header : undefined;
+    // The CRC leaves the leader epoch out; the log always writes 0.
+    return belongs && header.leaderEpoch === 0 ? header : undefined;
   } catch (error) {
     if (isMillraceError(error, 'BATCH_INVALID')) return undefined;
     throw error;

@@ -130,6 +130,8 @@ export async function readCheckpoint(disk: Disk, topics: Topics): Promise<Checkp
     } else if (!best || parsed.head.sequence > best.head.sequence) best = parsed;
   }
   if (best) {
+    // Its name may not be durable yet, and what it makes superfluous is written over from now on.
+    await disk.syncFolder('');
     restore(topics, best.head, best.lines);
     return best.head;
   }

@@ -28,6 +28,11 @@ const MAP_KEYS = 500_000;
 const MAP_KEY_BYTES = 32 * 1024 * 1024;
 const WRITE_BYTES = 1024 * 1024;
 
+export interface Compactor {
+  /** One round over one partition, if it is worth it. */
+  compact(partition: Partition): Promise<void>;
+}
+
 interface LastOffsets {
   readonly offsets: Map<string, number>;
   /** Everything below is in the map. */
@@ -42,9 +47,15 @@ interface Plan {
   readonly nowMs: number;
 }
 
-export function createCompactor(core: Core): (partition: Partition) => Promise<void> {
-  const eligible = (partition: Partition): Segment[] => {
-    const oldEnoughMs = core.clock.now() - partition.topic.info.config.minCompactionLagMs;
+class KeyCompactor implements Compactor {
+  readonly #core: Core;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  readonly #eligible = (partition: Partition): Segment[] => {
+    const oldEnoughMs = this.#core.clock.now() - partition.topic.info.config.minCompactionLagMs;
     const stable = partition.lastStableOffset;
     const end = partition.segments.findIndex(
       (one) => !one.closed || !one.settled || one.endOffset > stable || one.maxTimestampMs > oldEnoughMs,
@@ -53,12 +64,12 @@ export function createCompactor(core: Core): (partition: Partition) => Promise<v
   };
 
   /** Yields batches; undefined when damage stops the round (M5). */
-  const eachBatch = async (
+  readonly #eachBatch = async (
     partition: Partition,
     segment: Segment,
     visit: (batch: BatchAt & { kind: 'batch' }, records: Uint8Array | undefined) => Promise<void>,
   ): Promise<boolean> => {
-    const open = await core.files.acquire(partition, segment);
+    const open = await this.#core.files.acquire(partition, segment);
     try {
       for await (const one of readBatches(open.file, segment, 0)) {
         if (one.kind === 'damage') {
@@ -73,11 +84,11 @@ export function createCompactor(core: Core): (partition: Partition) => Promise<v
       }
       return true;
     } finally {
-      core.files.release(open);
+      this.#core.files.release(open);
     }
   };
 
-  const mapKeys = async (
+  readonly #mapKeys = async (
     partition: Partition,
     segments: readonly Segment[],
     aborted: readonly AbortedTransaction[],
@@ -86,7 +97,7 @@ export function createCompactor(core: Core): (partition: Partition) => Promise<v
     let keyBytes = 0;
     for (const segment of segments) {
       if (segment.endOffset <= partition.cleanEnd) continue;
-      const whole = await eachBatch(partition, segment, async ({ header, bytes, at }, records) => {
+      const whole = await this.#eachBatch(partition, segment, async ({ header, bytes, at }, records) => {
         if (header.control || isAborted(header, aborted)) return;
         const cursor = new RecordCursor(bytes, at, records);
         while (cursor.next()) {
@@ -104,16 +115,16 @@ export function createCompactor(core: Core): (partition: Partition) => Promise<v
   };
 
   /** Rewrites `group` into one new segment; undefined when damage stops it. */
-  const rewrite = async (plan: Plan, group: readonly Segment[]): Promise<Segment | undefined> => {
+  readonly #rewrite = async (plan: Plan, group: readonly Segment[]): Promise<Segment | undefined> => {
     const { partition } = plan;
     const target = newSegment(group[0]!.baseOffset, group[0]!.firstAppendMs);
     const segment: Segment = { ...target, name: `${target.name}-${partition.generation + 1}`, closed: true };
-    const file = await core.disk.open(segmentPath(partition, segment), { create: true });
+    const file = await this.#core.disk.open(segmentPath(partition, segment), { create: true });
     const writer = batchWriter(file, segment);
     try {
       await file.truncate(0);
       for (const source of group) {
-        const whole = await eachBatch(partition, source, async (batch, records) => {
+        const whole = await this.#eachBatch(partition, source, async (batch, records) => {
           const kept = keptBytes(plan, batch, records);
           if (kept) await writer.write(kept, batch.header);
         });
@@ -130,9 +141,9 @@ export function createCompactor(core: Core): (partition: Partition) => Promise<v
     }
   };
 
-  const swap = async (plan: Plan, group: readonly Segment[], segment: Segment): Promise<void> => {
+  readonly #swap = async (plan: Plan, group: readonly Segment[], segment: Segment): Promise<void> => {
     const { partition } = plan;
-    await core.disk.syncFolder(partition.folder);
+    await this.#core.disk.syncFolder(partition.folder);
     const empty = segment.bytes === 0;
     const change = {
       kind: 'swap',
@@ -144,34 +155,38 @@ export function createCompactor(core: Core): (partition: Partition) => Promise<v
       cleanEnd: group.at(-1)!.endOffset,
     } as const;
     let stale = false;
-    await core.appender.transact(0, () => {
+    await this.#core.appender.transact(0, () => {
       const from = partition.segments.indexOf(group[0]!);
       // Retention or a deletion was quicker: the new file is nobody's then.
       stale = partition.deleted || from < 0 || group.some((one, at) => partition.segments[from + at] !== one);
       return { batches: [], changes: stale ? [] : [change] };
     });
-    if (stale || empty) await core.disk.remove(segmentPath(partition, segment));
-    await core.collectGarbage();
+    if (stale || empty) await this.#core.disk.remove(segmentPath(partition, segment));
+    await this.#core.collectGarbage();
   };
 
-  return async (partition) => {
+  readonly compact: Compactor['compact'] = async (partition) => {
     const { config } = partition.topic.info;
     if (partition.deleted || !config.cleanup.includes('compact')) return;
-    const segments = eligible(partition);
+    const segments = this.#eligible(partition);
     const bytesOf = (some: readonly Segment[]): number => some.reduce((sum, one) => sum + one.bytes, 0);
     const dirty = segments.filter((one) => one.endOffset > partition.cleanEnd);
     if (dirty.length === 0 || bytesOf(dirty) * 5 < bytesOf(segments)) return;
     const aborted = partition.producers?.abortedBetween(partition.logStart, segments.at(-1)!.endOffset) ?? [];
-    const last = await mapKeys(partition, segments, aborted);
+    const last = await this.#mapKeys(partition, segments, aborted);
     if (!last) return;
     const covered = segments.filter((one) => one.endOffset <= last.end);
-    const plan: Plan = { partition, segments: covered, last, aborted, nowMs: core.clock.now() };
+    const plan: Plan = { partition, segments: covered, last, aborted, nowMs: this.#core.clock.now() };
     for (const group of grouped(covered, config.segmentBytes)) {
-      const segment = await rewrite(plan, group);
+      const segment = await this.#rewrite(plan, group);
       if (!segment) return;
-      await swap(plan, group, segment);
+      await this.#swap(plan, group, segment);
     }
   };
+}
+
+export function createCompactor(core: Core): Compactor {
+  return new KeyCompactor(core);
 }
 
 /** Neighbours that fit one segment together. */

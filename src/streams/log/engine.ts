@@ -145,7 +145,7 @@ async function open(options: EmbeddedLogOptions, tuning: LogTuning): Promise<Run
 
 function maintenanceOf(core: Core, wal: WriteAheadLog, tuning: LogTuning): () => Promise<void> {
   const retention = createRetention(core);
-  const compact = createCompactor(core);
+  const compactor = createCompactor(core);
   let checkpointed = -1;
   return async () => {
     const { transactions, topics, clock } = core;
@@ -158,125 +158,155 @@ function maintenanceOf(core: Core, wal: WriteAheadLog, tuning: LogTuning): () =>
       for (const partition of topic.partitions) {
         partition.producers?.expire(clock.now(), tuning.producerIdleMs);
         await retention(partition);
-        await compact(partition);
+        await compactor.compact(partition);
       }
     }
     await core.collectGarbage();
   };
 }
 
-/** The log on a local disk. Nothing is read or written before `start`. See `docs/log.md`. */
-export function createEmbeddedLog(options: EmbeddedLogOptions): EmbeddedLog {
-  const tuning = { ...DEFAULT_LOG_TUNING, ...options.tuning };
-  let running: Running | undefined;
-  let timer: Timer | undefined;
-  let stopping = false;
+class DiskLog implements EmbeddedLog {
+  readonly #options: EmbeddedLogOptions;
+  readonly #tuning: LogTuning;
+  #running: Running | undefined;
+  #timer: Timer | undefined;
+  #stopping = false;
+  readonly #partitionOf: Core['topics']['partition'] = (place) => this.#on().core.topics.partition(place);
 
-  const on = (): Running => {
-    if (running) return running;
+  constructor(options: EmbeddedLogOptions) {
+    this.#options = options;
+    this.#tuning = { ...DEFAULT_LOG_TUNING, ...options.tuning };
+  }
+
+  readonly #on = (): Running => {
+    if (this.#running) return this.#running;
     throw new MillraceError('UNAVAILABLE', 'The log is not open. Start it first.');
   };
 
-  const maintainLater = (): void => {
-    if (stopping) return;
-    timer = options.clock.after(tuning.maintenanceMs, () => {
-      const round = on().maintain();
+  readonly #maintainLater = (): void => {
+    if (this.#stopping) return;
+    this.#timer = this.#options.clock.after(this.#tuning.maintenanceMs, () => {
+      const round = this.#on().maintain();
       void round
         .catch((error) => {
           const message = 'A round of retention and compaction failed; the next one tries again.';
           signal('platform.log', { level: 'warn', room: 'streams', message, error });
         })
-        .then(maintainLater);
+        .then(this.#maintainLater);
     });
   };
 
-  const partitionOf: Core['topics']['partition'] = (place) => on().core.topics.partition(place);
-  const times = (): ReturnType<typeof createTimeSearch> => createTimeSearch(on().core.files);
+  readonly #times = (): ReturnType<typeof createTimeSearch> => createTimeSearch(this.#on().core.files);
 
-  return {
-    name: 'log',
-    get topics() {
-      return on().topics;
-    },
-    get groups() {
-      return on().parts.groups;
-    },
-    get producers() {
-      return on().producers;
-    },
-    async start() {
-      running = await open(options, tuning);
-      await sweepFolders(running.core);
-      await running.core.collectGarbage();
-      running.producers.watchTimeouts();
-      maintainLater();
-    },
-    refuse() {
-      running?.core.appender.refuse();
-    },
-    async stop() {
-      if (!running || stopping) return;
-      stopping = true;
-      timer?.cancel();
-      const { core, wal, producers } = running;
-      producers.stop();
-      core.appender.refuse();
-      core.groups.close();
-      await wal.idle();
-      // What cannot be written now is in the write-ahead files, and the next start finds it there.
-      await core.flusher.checkpoint().catch((error) => {
-        const message = 'The last checkpoint failed; the next start takes a little longer.';
-        signal('platform.log', { level: 'warn', room: 'streams', message, error });
-      });
-      await core.flusher.stop();
-      await core.files.close();
-      await wal.close();
-    },
-    append: async (input) => on().core.appender.append(input),
-    fetch: async (request) => on().core.reader.fetch(partitionOf(request), request),
-    watch(places, onAdvance) {
-      const partitions = places.map(partitionOf);
-      let told = false;
-      const watcher = (): void => {
-        if (told) return;
-        told = true;
-        setImmediate(() => {
-          told = false;
-          if (active) onAdvance();
-        });
-      };
-      let active = true;
-      for (const partition of partitions) (partition.watchers ??= new Set()).add(watcher);
-      return () => {
-        active = false;
-        for (const partition of partitions) partition.watchers?.delete(watcher);
-      };
-    },
-    offsetForTime: async (place, timeMs) => times().firstAtOrAfter(partitionOf(place), timeMs),
-    offsetForMaxTime: async (place) => times().latest(partitionOf(place)),
-    bounds: (place) => partitionOf(place).bounds(),
-    async deleteRecords(place, offset) {
-      const { core } = on();
-      const partition = partitionOf(place);
-      const target = offset === -1 ? partition.durableEnd : offset;
-      if (!Number.isInteger(target) || target < 0 || target > partition.durableEnd) {
-        const range = `up to ${partition.durableEnd}`;
-        throw new MillraceError(
-          'OFFSET_OUT_OF_RANGE',
-          `'${place.topic}' partition ${place.partition} has offsets ${range}, not ${target}.`,
-        );
-      }
-      if (target > partition.logStart) {
-        const { number } = partition.topic;
-        const change = { kind: 'start', number, partition: partition.index, offset: target } as const;
-        await core.appender.transact(0, () => ({ batches: [], changes: [change] }));
-        await core.collectGarbage();
-      }
-      return partition.logStart;
-    },
-    join: async (group, topics, joinOptions) => on().parts.join(group, topics, joinOptions),
-    verify: async (onProgress) => verifyLog(on().core, on().recovered.damages, onProgress),
-    maintain: async () => on().maintain(),
-    checkpoint: async () => on().core.flusher.checkpoint(),
+  readonly name: EmbeddedLog['name'] = 'log';
+
+  get topics(): EmbeddedLog['topics'] {
+    return this.#on().topics;
+  }
+
+  get groups(): EmbeddedLog['groups'] {
+    return this.#on().parts.groups;
+  }
+
+  get producers(): EmbeddedLog['producers'] {
+    return this.#on().producers;
+  }
+
+  readonly start: EmbeddedLog['start'] = async () => {
+    this.#running = await open(this.#options, this.#tuning);
+    await sweepFolders(this.#running.core);
+    await this.#running.core.collectGarbage();
+    this.#running.producers.watchTimeouts();
+    this.#maintainLater();
   };
+
+  readonly refuse: EmbeddedLog['refuse'] = () => {
+    this.#running?.core.appender.refuse();
+  };
+
+  readonly stop: EmbeddedLog['stop'] = async () => {
+    if (!this.#running || this.#stopping) return;
+    this.#stopping = true;
+    this.#timer?.cancel();
+    const { core, wal, producers } = this.#running;
+    producers.stop();
+    core.appender.refuse();
+    core.groups.close();
+    await wal.idle();
+    // What cannot be written now is in the write-ahead files, and the next start finds it there.
+    await core.flusher.checkpoint().catch((error) => {
+      const message = 'The last checkpoint failed; the next start takes a little longer.';
+      signal('platform.log', { level: 'warn', room: 'streams', message, error });
+    });
+    await core.flusher.stop();
+    await core.files.close();
+    await wal.close();
+  };
+
+  readonly append: EmbeddedLog['append'] = async (input) => this.#on().core.appender.append(input);
+
+  readonly fetch: EmbeddedLog['fetch'] = async (request) =>
+    this.#on().core.reader.fetch(this.#partitionOf(request), request);
+
+  readonly watch: EmbeddedLog['watch'] = (places, onAdvance) => {
+    const partitions = places.map(this.#partitionOf);
+    let told = false;
+    const watcher = (): void => {
+      if (told) return;
+      told = true;
+      setImmediate(() => {
+        told = false;
+        if (active) onAdvance();
+      });
+    };
+    let active = true;
+    for (const partition of partitions) (partition.watchers ??= new Set()).add(watcher);
+    return () => {
+      active = false;
+      for (const partition of partitions) partition.watchers?.delete(watcher);
+    };
+  };
+
+  readonly offsetForTime: EmbeddedLog['offsetForTime'] = async (place, timeMs) =>
+    this.#times().firstAtOrAfter(this.#partitionOf(place), timeMs);
+
+  readonly offsetForMaxTime: EmbeddedLog['offsetForMaxTime'] = async (place) =>
+    this.#times().latest(this.#partitionOf(place));
+
+  readonly bounds: EmbeddedLog['bounds'] = (place) => this.#partitionOf(place).bounds();
+
+  readonly deleteRecords: EmbeddedLog['deleteRecords'] = async (place, offset) => {
+    const { core } = this.#on();
+    const partition = this.#partitionOf(place);
+    const target = offset === -1 ? partition.durableEnd : offset;
+    if (!Number.isInteger(target) || target < 0 || target > partition.durableEnd) {
+      const range = `up to ${partition.durableEnd}`;
+      throw new MillraceError(
+        'OFFSET_OUT_OF_RANGE',
+        `'${place.topic}' partition ${place.partition} has offsets ${range}, not ${target}.`,
+      );
+    }
+    if (target > partition.logStart) {
+      const { number } = partition.topic;
+      const change = { kind: 'start', number, partition: partition.index, offset: target } as const;
+      await core.appender.transact(0, () => ({ batches: [], changes: [change] }));
+      await core.collectGarbage();
+    }
+    return partition.logStart;
+  };
+
+  readonly join: EmbeddedLog['join'] = async (group, topics, joinOptions) =>
+    this.#on().parts.join(group, topics, joinOptions);
+
+  readonly verify: EmbeddedLog['verify'] = async (onProgress) =>
+    verifyLog(this.#on().core, this.#on().recovered.damages, onProgress);
+
+  readonly maintain: EmbeddedLog['maintain'] = async () => this.#on().maintain();
+
+  readonly checkpoint: EmbeddedLog['checkpoint'] = async () => this.#on().core.flusher.checkpoint();
+}
+
+/** The log on a local disk. Nothing is read or written before `start`. See `docs/log.md`. */
+export function createEmbeddedLog(options: EmbeddedLogOptions): EmbeddedLog {
+  return new DiskLog(options);
 }

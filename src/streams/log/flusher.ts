@@ -54,61 +54,73 @@ const RETRY_MS = 500;
 /** One write to a segment is at most about this long. */
 const WRITE_BYTES = 4 * 1024 * 1024;
 
-export function createFlusher(options: FlusherOptions): Flusher {
-  const { disk, clock, files, wal } = options;
-  let unflushedBytes = 0;
-  let cachedBytes = 0;
-  let full: MillraceError | undefined;
-  let dirty: Partition[] = [];
-  let timer: Timer | undefined;
-  let stopped = false;
-  let releasedSequence = 0;
+class BackgroundFlusher implements Flusher {
+  readonly #options: FlusherOptions;
+  readonly #disk: FlusherOptions['disk'];
+  readonly #clock: FlusherOptions['clock'];
+  readonly #files: FlusherOptions['files'];
+  readonly #wal: FlusherOptions['wal'];
+  #unflushedBytes = 0;
+  #cachedBytes = 0;
+  #full: MillraceError | undefined;
+  #dirty: Partition[] = [];
+  #timer: Timer | undefined;
+  #stopped = false;
+  #releasedSequence = 0;
   /** Serialises everything (B1). */
-  let chain: Promise<unknown> = Promise.resolve();
-  let flushQueued = false;
+  #chain: Promise<unknown> = Promise.resolve();
+  #flushQueued = false;
   /** Entries in memory, oldest first, flushed or not. */
-  let cached: TailEntry[] = [];
-  let cachedHead = 0;
-  const unsynced = new Map<Segment, Partition>();
+  #cached: TailEntry[] = [];
+  #cachedHead = 0;
+  readonly #unsynced = new Map<Segment, Partition>();
 
-  const exclusively = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const result = chain.then(work);
-    chain = result.catch(() => undefined); // its caller handles it
+  constructor(options: FlusherOptions) {
+    this.#options = options;
+    this.#disk = options.disk;
+    this.#clock = options.clock;
+    this.#files = options.files;
+    this.#wal = options.wal;
+  }
+
+  readonly #exclusively = <Result>(work: () => Promise<Result>): Promise<Result> => {
+    const result = this.#chain.then(work);
+    this.#chain = result.catch(() => undefined); // its caller handles it
     return result;
   };
 
-  const evict = (): void => {
-    while (cachedBytes > options.cacheBytes && cachedHead < cached.length) {
-      const entry = cached[cachedHead]!;
+  readonly #evict = (): void => {
+    while (this.#cachedBytes > this.#options.cacheBytes && this.#cachedHead < this.#cached.length) {
+      const entry = this.#cached[this.#cachedHead]!;
       if (!entry.flushed && !entry.partition.deleted) break;
-      cachedHead++;
-      cachedBytes -= entry.batch.length;
+      this.#cachedHead++;
+      this.#cachedBytes -= entry.batch.length;
       if (entry.partition.tail[entry.partition.tailHead] === entry) entry.partition.dropTailHead();
     }
-    if (cachedHead > 1024 && cachedHead * 2 > cached.length) {
-      cached = cached.slice(cachedHead);
-      cachedHead = 0;
+    if (this.#cachedHead > 1024 && this.#cachedHead * 2 > this.#cached.length) {
+      this.#cached = this.#cached.slice(this.#cachedHead);
+      this.#cachedHead = 0;
     }
   };
 
   /** The segment that takes the next `bytes`, rolled by size and age. */
-  const segmentFor = async (partition: Partition, bytes: number): Promise<Segment> => {
+  readonly #segmentFor = async (partition: Partition, bytes: number): Promise<Segment> => {
     const { config } = partition.topic.info;
     const last = partition.segments.at(-1);
-    const age = last ? clock.now() - last.firstAppendMs : 0;
+    const age = last ? this.#clock.now() - last.firstAppendMs : 0;
     const fits = last && !last.closed && last.bytes + bytes <= config.segmentBytes;
     // A clock that jumped back makes the age negative; that is no reason to roll.
     if (last && ((fits && age < config.segmentMs) || (last.bytes === 0 && !last.closed))) return last;
     if (last && !last.closed) {
       last.closed = true;
-      await files.saveIndex(partition, last);
+      await this.#files.saveIndex(partition, last);
     }
-    const segment = newSegment(partition.flushedEnd, clock.now());
+    const segment = newSegment(partition.flushedEnd, this.#clock.now());
     partition.segments.push(segment);
     return segment;
   };
 
-  const nextEntries = (partition: Partition): TailEntry[] => {
+  readonly #nextEntries = (partition: Partition): TailEntry[] => {
     const entries: TailEntry[] = [];
     let bytes = 0;
     let at = partition.tailIndexOf(partition.flushedEnd);
@@ -122,7 +134,7 @@ export function createFlusher(options: FlusherOptions): Flusher {
   };
 
   /** As many of `entries` as fit the segment, at least one. */
-  const fitting = (partition: Partition, segment: Segment, entries: TailEntry[]): TailEntry[] => {
+  readonly #fitting = (partition: Partition, segment: Segment, entries: TailEntry[]): TailEntry[] => {
     let bytes = segment.bytes;
     let count = 0;
     for (const entry of entries) {
@@ -133,12 +145,12 @@ export function createFlusher(options: FlusherOptions): Flusher {
     return entries.slice(0, count);
   };
 
-  const writeEntries = async (
+  readonly #writeEntries = async (
     partition: Partition,
     segment: Segment,
     entries: readonly TailEntry[],
   ): Promise<void> => {
-    const open = await files.acquire(partition, segment);
+    const open = await this.#files.acquire(partition, segment);
     try {
       await open.file.write(
         entries.map((entry) => entry.batch),
@@ -149,124 +161,129 @@ export function createFlusher(options: FlusherOptions): Flusher {
         segment.bytes += entry.batch.length;
         segment.endOffset = entry.lastOffset + 1;
         segment.maxTimestampMs = Math.max(segment.maxTimestampMs, entry.maxTimestampMs);
-        if (!entry.flushed) unflushedBytes -= entry.batch.length;
+        if (!entry.flushed) this.#unflushedBytes -= entry.batch.length;
         entry.flushed = true;
       }
       partition.flushedEnd = segment.endOffset;
       partition.line = undefined;
-      unsynced.set(segment, partition);
+      this.#unsynced.set(segment, partition);
     } finally {
-      files.release(open);
+      this.#files.release(open);
     }
   };
 
-  const flushPartition = async (partition: Partition): Promise<void> => {
-    for (let entries = nextEntries(partition); entries.length > 0; entries = nextEntries(partition)) {
+  readonly #flushPartition = async (partition: Partition): Promise<void> => {
+    for (
+      let entries = this.#nextEntries(partition);
+      entries.length > 0;
+      entries = this.#nextEntries(partition)
+    ) {
       if (partition.deleted) return;
-      const segment = await segmentFor(partition, entries[0]!.batch.length);
-      await writeEntries(partition, segment, fitting(partition, segment, entries));
-      evict();
-      options.onRoom();
+      const segment = await this.#segmentFor(partition, entries[0]!.batch.length);
+      await this.#writeEntries(partition, segment, this.#fitting(partition, segment, entries));
+      this.#evict();
+      this.#options.onRoom();
     }
     partition.flushedEnd = Math.min(partition.pastLost(partition.flushedEnd), partition.durableEnd);
   };
 
-  const flushAll = async (): Promise<void> => {
-    const partitions = dirty;
-    dirty = [];
+  readonly #flushAll = async (): Promise<void> => {
+    const partitions = this.#dirty;
+    this.#dirty = [];
     for (const [index, partition] of partitions.entries()) {
       partition.dirty = false;
       try {
-        await flushPartition(partition);
+        await this.#flushPartition(partition);
       } catch (error) {
         for (const left of partitions.slice(index)) {
           left.dirty = true;
-          dirty.push(left);
+          this.#dirty.push(left);
         }
         throw error;
       }
     }
   };
 
-  const syncSegment = async (segment: Segment, partition: Partition): Promise<void> => {
-    unsynced.delete(segment);
+  readonly #syncSegment = async (segment: Segment, partition: Partition): Promise<void> => {
+    this.#unsynced.delete(segment);
     if (partition.deleted || !partition.segments.includes(segment)) return;
     const { bytes, endOffset } = segment;
     const isNew = segment.syncedBytes === 0;
-    const open = await files.acquire(partition, segment);
+    const open = await this.#files.acquire(partition, segment);
     try {
       await open.file.sync().catch((error) => {
-        throw wal.fail('sync a segment', error);
+        throw this.#wal.fail('sync a segment', error);
       });
-      if (isNew) await disk.syncFolder(partition.folder);
+      if (isNew) await this.#disk.syncFolder(partition.folder);
     } finally {
-      files.release(open);
+      this.#files.release(open);
     }
     segment.syncedBytes = bytes;
     segment.syncedEndOffset = endOffset;
     partition.line = undefined;
-    await files.saveIndex(partition, segment);
+    await this.#files.saveIndex(partition, segment);
   };
 
-  const syncAll = async (): Promise<number> => {
-    const work = [...unsynced];
+  readonly #syncAll = async (): Promise<number> => {
+    const work = [...this.#unsynced];
     let next = 0;
     const worker = async (): Promise<void> => {
-      while (next < work.length) await syncSegment(...work[next++]!);
+      while (next < work.length) await this.#syncSegment(...work[next++]!);
     };
     await Promise.all([worker(), worker()]);
     return work.length;
   };
 
-  const runCheckpoint = async (): Promise<void> => {
-    const started = clock.monotonic();
-    const sequence = wal.durableSequence;
-    await flushAll();
-    const segments = await syncAll();
-    if (wal.failure) throw wal.failure;
-    const bytes = await options.writeCheckpoint(sequence);
-    wal.release(sequence);
-    releasedSequence = sequence;
-    signal('log.checkpoint', { segments, bytes, durationMs: clock.monotonic() - started });
-    options.onRoom();
+  readonly #runCheckpoint = async (): Promise<void> => {
+    const started = this.#clock.monotonic();
+    const sequence = this.#wal.durableSequence;
+    await this.#flushAll();
+    const segments = await this.#syncAll();
+    if (this.#wal.failure) throw this.#wal.failure;
+    const bytes = await this.#options.writeCheckpoint(sequence);
+    this.#wal.release(sequence);
+    this.#releasedSequence = sequence;
+    signal('log.checkpoint', { segments, bytes, durationMs: this.#clock.monotonic() - started });
+    this.#options.onRoom();
   };
 
   /** Runs one step of the loop and sorts its failure (B3). */
-  const attempt = async (work: () => Promise<void>): Promise<void> => {
+  readonly #attempt = async (work: () => Promise<void>): Promise<void> => {
     try {
-      if (wal.failure) throw wal.failure;
+      if (this.#wal.failure) throw this.#wal.failure;
       await work();
-      full = undefined;
+      this.#full = undefined;
     } catch (error) {
       if (isMillraceError(error, 'DISK_FULL')) {
-        full = error;
-        arm(RETRY_MS);
-      } else if (!wal.failure) wal.fail('write segments', error);
+        this.#full = error;
+        this.#arm(RETRY_MS);
+      } else if (!this.#wal.failure) this.#wal.fail('write segments', error);
       throw error;
     } finally {
-      options.onRoom();
+      this.#options.onRoom();
     }
   };
 
-  const arm = (delayMs: number): void => {
-    if (stopped || timer) return;
-    timer = clock.after(delayMs, () => {
-      timer = undefined;
-      queueFlush();
+  readonly #arm = (delayMs: number): void => {
+    if (this.#stopped || this.#timer) return;
+    this.#timer = this.#clock.after(delayMs, () => {
+      this.#timer = undefined;
+      this.#queueFlush();
     });
   };
 
-  const wantsCheckpoint = (): boolean =>
-    wal.liveBytes >= options.checkpointBytes && wal.durableSequence > releasedSequence;
+  readonly #wantsCheckpoint = (): boolean =>
+    this.#wal.liveBytes >= this.#options.checkpointBytes &&
+    this.#wal.durableSequence > this.#releasedSequence;
 
-  const queueFlush = (): void => {
-    if (flushQueued || stopped) return;
-    flushQueued = true;
+  readonly #queueFlush = (): void => {
+    if (this.#flushQueued || this.#stopped) return;
+    this.#flushQueued = true;
     const step = async (): Promise<void> => {
-      flushQueued = false;
-      await attempt(wantsCheckpoint() ? runCheckpoint : flushAll);
+      this.#flushQueued = false;
+      await this.#attempt(this.#wantsCheckpoint() ? this.#runCheckpoint : this.#flushAll);
     };
-    exclusively(step).catch((error) => {
+    this.#exclusively(step).catch((error) => {
       if (signalled('platform.log')) {
         const message = 'Batches could not be moved to their segments.';
         signal('platform.log', { level: 'warn', room: 'streams', message, error });
@@ -274,40 +291,54 @@ export function createFlusher(options: FlusherOptions): Flusher {
     });
   };
 
-  return {
-    enqueue(entry) {
-      unflushedBytes += entry.batch.length;
-      cachedBytes += entry.batch.length;
-      cached.push(entry);
-      if (!entry.partition.dirty) {
-        entry.partition.dirty = true;
-        dirty.push(entry.partition);
-      }
-      if (full) return;
-      if (unflushedBytes >= options.flushBytes || wal.liveBytes >= options.checkpointBytes) queueFlush();
-      else arm(options.flushDelayMs);
-    },
-    forget(partition) {
-      for (const entry of partition.tail) {
-        if (entry.flushed || entry.lastOffset >= partition.durableEnd) continue;
-        entry.flushed = true;
-        unflushedBytes -= entry.batch.length;
-      }
-      for (const segment of partition.segments) unsynced.delete(segment);
-    },
-    get unflushedBytes() {
-      return unflushedBytes;
-    },
-    get full() {
-      return full;
-    },
-    kick: queueFlush,
-    checkpoint: () => exclusively(() => attempt(runCheckpoint)),
-    exclusively,
-    async stop() {
-      stopped = true;
-      timer?.cancel();
-      await chain;
-    },
+  readonly enqueue: Flusher['enqueue'] = (entry) => {
+    this.#unflushedBytes += entry.batch.length;
+    this.#cachedBytes += entry.batch.length;
+    this.#cached.push(entry);
+    if (!entry.partition.dirty) {
+      entry.partition.dirty = true;
+      this.#dirty.push(entry.partition);
+    }
+    if (this.#full) return;
+    if (
+      this.#unflushedBytes >= this.#options.flushBytes ||
+      this.#wal.liveBytes >= this.#options.checkpointBytes
+    )
+      this.#queueFlush();
+    else this.#arm(this.#options.flushDelayMs);
   };
+
+  readonly forget: Flusher['forget'] = (partition) => {
+    for (const entry of partition.tail) {
+      if (entry.flushed || entry.lastOffset >= partition.durableEnd) continue;
+      entry.flushed = true;
+      this.#unflushedBytes -= entry.batch.length;
+    }
+    for (const segment of partition.segments) this.#unsynced.delete(segment);
+  };
+
+  get unflushedBytes(): Flusher['unflushedBytes'] {
+    return this.#unflushedBytes;
+  }
+
+  get full(): Flusher['full'] {
+    return this.#full;
+  }
+
+  readonly kick: Flusher['kick'] = this.#queueFlush;
+
+  readonly checkpoint: Flusher['checkpoint'] = () =>
+    this.#exclusively(() => this.#attempt(this.#runCheckpoint));
+
+  readonly exclusively: Flusher['exclusively'] = this.#exclusively;
+
+  readonly stop: Flusher['stop'] = async () => {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#chain;
+  };
+}
+
+export function createFlusher(options: FlusherOptions): Flusher {
+  return new BackgroundFlusher(options);
 }

@@ -6,7 +6,8 @@ import { crc32c, crcMatches } from '../record-batch/index.ts';
  *
  *   head   0 magic 'MWF1'   4 salt   8 sequence int64   16 length of the frame   20 count of entries
  *          24 CRC-32C of bytes 0-23 and of the table   28 zero
- *   table  per entry: 0 kind   4 topic number   8 partition   12 length   16 base offset int64   24 CRC-32C   28 zero
+ *   table  per entry: 0 kind   4 topic number   8 partition   12 length   16 base offset int64   24 CRC-32C
+ *          28 last offset delta, so that a damaged batch still says which offsets are lost
  *   then the entries' bytes back to back
  *
  * F1 No byte is summed twice: a batch is covered by the CRC that it carries, repeated in the table, and by the table's base
@@ -59,7 +60,7 @@ export function writeFrameHead(
     writeInt32(target, at + 12, entry.bytes.length);
     writeInt64(target, at + 16, entry.baseOffset);
     writeInt32(target, at + 24, entry.kind === 'batch' ? readInt32(entry.bytes, 17) : crc32c(entry.bytes));
-    writeInt32(target, at + 28, 0);
+    writeInt32(target, at + 28, entry.kind === 'batch' ? readInt32(entry.bytes, 23) : 0);
     at += ENTRY_BYTES;
   }
   writeInt32(target, 24, headCrc(target, 0, size));
@@ -92,6 +93,7 @@ export function readFrameHead(bytes: Uint8Array, position: number): FrameHead | 
 
 export interface ReadEntry extends FrameEntry {
   readonly position: number;
+  readonly lastOffset: number;
   /** False: its bytes are not those that were written. */
   readonly intact: boolean;
 }
@@ -113,7 +115,8 @@ export function readFrameEntries(bytes: Uint8Array, head: FrameHead): ReadEntry[
       position,
     };
     const intact = body.length === length && isIntact(entry, readInt32(bytes, at + 24));
-    entries.push({ ...entry, intact });
+    const lastOffset = entry.baseOffset + readInt32(bytes, at + 28);
+    entries.push({ ...entry, lastOffset, intact });
     position += length;
   }
   return entries;

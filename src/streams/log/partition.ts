@@ -1,7 +1,14 @@
 import type { ProducerStates } from '../coordination/index.ts';
-import type { PartitionBounds } from '../port.ts';
+import type { PartitionBounds, TopicInfo } from '../port.ts';
 import type { Segment } from './segment.ts';
-import type { Topic } from './topics.ts';
+
+/** A topic and its partitions. Its number stands for it in the write-ahead file and is never given twice. */
+export interface Topic {
+  readonly number: number;
+  info: TopicInfo;
+  readonly partitions: Partition[];
+  deleted: boolean;
+}
 
 /** A batch that is still in memory. */
 export interface TailEntry {

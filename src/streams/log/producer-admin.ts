@@ -11,96 +11,125 @@ export interface Producers extends ProducerAdmin {
   stop(): void;
 }
 
-/** Identities and transactions; the rules are those of `coordination`, here they become frames. */
-export function createProducerAdmin(core: Core): Producers {
-  const { transactions, appender, clock, mutex } = core;
-  let timer: Timer | undefined;
-  let stopped = false;
+class ProducerFrames implements Producers {
+  readonly #core: Core;
+  readonly #transactions: Core['transactions'];
+  readonly #appender: Core['appender'];
+  readonly #clock: Core['clock'];
+  readonly #mutex: Core['mutex'];
+  #timer: Timer | undefined;
+  #stopped = false;
 
-  const markerOf = (end: TransactionEnd, place: { topic: string; partition: number }): Prepared[] => {
-    const partition = core.topics.find(place.topic)?.partitions[place.partition];
+  constructor(core: Core) {
+    this.#core = core;
+    this.#transactions = core.transactions;
+    this.#appender = core.appender;
+    this.#clock = core.clock;
+    this.#mutex = core.mutex;
+  }
+
+  readonly #markerOf = (end: TransactionEnd, place: { topic: string; partition: number }): Prepared[] => {
+    const partition = this.#core.topics.find(place.topic)?.partitions[place.partition];
     if (!partition) return []; // deleted since
     const { producerId, producerEpoch } = end.marker;
-    const batch = encodeMarker(end.outcome, { producerId, epoch: producerEpoch }, clock.now());
+    const batch = encodeMarker(end.outcome, { producerId, epoch: producerEpoch }, this.#clock.now());
     return [{ partition, batch, header: readBatchHeader(batch), marker: end.marker }];
   };
 
-  const workOf = (end: TransactionEnd): Work => ({
-    batches: end.partitions.flatMap((place) => markerOf(end, place)),
+  readonly #workOf = (end: TransactionEnd): Work => ({
+    batches: end.partitions.flatMap((place) => this.#markerOf(end, place)),
     changes: [
       end.complete,
-      ...end.offsets.map(({ group, offsets }) => core.groups.transactionOffsets(group, offsets)),
+      ...end.offsets.map(({ group, offsets }) => this.#core.groups.transactionOffsets(group, offsets)),
     ],
   });
 
   /** One frame: markers, the new state and the offsets are there together or not at all (L4). */
-  const finish = async (transactionalId: string, decide: () => Work): Promise<void> => {
+  readonly #finish = async (transactionalId: string, decide: () => Work): Promise<void> => {
     try {
-      await appender.transact(0, decide);
+      await this.#appender.transact(0, decide);
     } catch (error) {
-      transactions.cancelEnd(transactionalId);
+      this.#transactions.cancelEnd(transactionalId);
       throw error;
     }
   };
 
-  const watchTimeouts = (): void => {
-    timer?.cancel();
-    timer = undefined;
-    const due = transactions.nextDeadlineMs();
-    if (due === undefined || stopped) return;
-    timer = clock.after(due - clock.monotonic(), () => void abortOverdue());
+  readonly #watchTimeouts = (): void => {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const due = this.#transactions.nextDeadlineMs();
+    if (due === undefined || this.#stopped) return;
+    this.#timer = this.#clock.after(due - this.#clock.monotonic(), () => void this.#abortOverdue());
   };
 
-  const abortOverdue = async (): Promise<void> => {
-    for (const id of transactions.overdue(clock.monotonic())) {
-      await mutex(`transaction ${id}`, async () => {
-        const end = transactions.prepareTimeout(id, clock.now(), clock.monotonic());
-        if (end) await finish(id, () => workOf(end));
+  readonly #abortOverdue = async (): Promise<void> => {
+    for (const id of this.#transactions.overdue(this.#clock.monotonic())) {
+      await this.#mutex(`transaction ${id}`, async () => {
+        const end = this.#transactions.prepareTimeout(id, this.#clock.now(), this.#clock.monotonic());
+        if (end) await this.#finish(id, () => this.#workOf(end));
       }).catch((error) => {
         const message = `The overdue transaction '${id}' could not be aborted; it is tried again.`;
         signal('platform.log', { level: 'warn', room: 'streams', message, error });
       });
     }
     // What could not be aborted is overdue still: try again in a second, not at once.
-    timer?.cancel();
-    if (!stopped) timer = clock.after(retryDelay(transactions.nextDeadlineMs()), () => void abortOverdue());
+    this.#timer?.cancel();
+    if (!this.#stopped)
+      this.#timer = this.#clock.after(
+        this.#retryDelay(this.#transactions.nextDeadlineMs()),
+        () => void this.#abortOverdue(),
+      );
   };
 
-  const retryDelay = (due: number | undefined): number =>
-    due === undefined ? 60_000 : Math.max(1000, due - clock.monotonic());
+  readonly #retryDelay = (due: number | undefined): number =>
+    due === undefined ? 60_000 : Math.max(1000, due - this.#clock.monotonic());
 
-  return {
-    watchTimeouts,
-    stop() {
-      stopped = true;
-      timer?.cancel();
-    },
-    init(request) {
-      const id = request.transactionalId;
-      return mutex(id === undefined ? 'producer ids' : `transaction ${id}`, async () => {
-        const { identity, abort, changes } = transactions.init(request, clock.now());
-        if (changes.length === 0) return identity;
-        const decide = (): Work => {
-          const work = abort ? workOf(abort) : { batches: [], changes: [] };
-          return { batches: work.batches, changes: [...work.changes, ...changes] };
-        };
-        await (abort && id !== undefined ? finish(id, decide) : appender.transact(0, decide));
-        return identity;
-      });
-    },
-    addPartitions: (transactionalId, producer, partitions) =>
-      mutex(`transaction ${transactionalId}`, async () => {
-        for (const partition of partitions) core.topics.partition(partition);
-        const change = transactions.addPartitions(transactionalId, producer, partitions, clock.now());
-        if (!change) return;
-        await appender.transact(0, () => ({ batches: [], changes: [change] }));
-        watchTimeouts();
-      }),
-    end: (transactionalId, producer, outcome) =>
-      mutex(`transaction ${transactionalId}`, async () => {
-        const end = transactions.prepareEnd(transactionalId, producer, outcome, clock.now());
-        if (end) await finish(transactionalId, () => workOf(end));
-      }),
-    active: (partition) => core.topics.partition(partition).producers?.active() ?? [],
+  readonly watchTimeouts: Producers['watchTimeouts'] = this.#watchTimeouts;
+
+  readonly stop: Producers['stop'] = () => {
+    this.#stopped = true;
+    this.#timer?.cancel();
   };
+
+  readonly init: Producers['init'] = (request) => {
+    const id = request.transactionalId;
+    return this.#mutex(id === undefined ? 'producer ids' : `transaction ${id}`, async () => {
+      const { identity, abort, changes } = this.#transactions.init(request, this.#clock.now());
+      if (changes.length === 0) return identity;
+      const decide = (): Work => {
+        const work = abort ? this.#workOf(abort) : { batches: [], changes: [] };
+        return { batches: work.batches, changes: [...work.changes, ...changes] };
+      };
+      await (abort && id !== undefined ? this.#finish(id, decide) : this.#appender.transact(0, decide));
+      return identity;
+    });
+  };
+
+  readonly addPartitions: Producers['addPartitions'] = (transactionalId, producer, partitions) =>
+    this.#mutex(`transaction ${transactionalId}`, async () => {
+      for (const partition of partitions) this.#core.topics.partition(partition);
+      const change = this.#transactions.addPartitions(
+        transactionalId,
+        producer,
+        partitions,
+        this.#clock.now(),
+      );
+      if (!change) return;
+      await this.#appender.transact(0, () => ({ batches: [], changes: [change] }));
+      this.#watchTimeouts();
+    });
+
+  readonly end: Producers['end'] = (transactionalId, producer, outcome) =>
+    this.#mutex(`transaction ${transactionalId}`, async () => {
+      const end = this.#transactions.prepareEnd(transactionalId, producer, outcome, this.#clock.now());
+      if (end) await this.#finish(transactionalId, () => this.#workOf(end));
+    });
+
+  readonly active: Producers['active'] = (partition) =>
+    this.#core.topics.partition(partition).producers?.active() ?? [];
+}
+
+/** Identities and transactions; the rules are those of `coordination`, here they become frames. */
+export function createProducerAdmin(core: Core): Producers {
+  return new ProducerFrames(core);
 }

@@ -10,6 +10,7 @@ import { INDEX_EVERY_BYTES } from './sparse-index.ts';
 
 /** One fetch checks the CRC of at most about this much: 2 ms of the main thread. */
 const FETCH_BYTES = 4 * 1024 * 1024;
+const SLICE_BYTES = 512 * 1024;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -24,43 +25,48 @@ export interface Reader {
   fetch(partition: Partition, request: FetchRequest): Promise<FetchResult>;
 }
 
-export function createReader(files: SegmentFiles): Reader {
+class BatchReader implements Reader {
+  readonly #files: SegmentFiles;
   /** Where the last fetch of a segment ended: sequential readers skip the index and the walk behind it. */
-  const hints = new WeakMap<Segment, { offset: number; position: number }>();
+  readonly #hints = new WeakMap<Segment, { offset: number; position: number }>();
 
-  const fromSegment = async (
+  constructor(files: SegmentFiles) {
+    this.#files = files;
+  }
+
+  readonly #fromSegment = async (
     partition: Partition,
     segment: Segment,
     offset: number,
     end: number,
     maxBytes: number,
   ): Promise<Uint8Array> => {
-    const open = await files.acquire(partition, segment);
+    const open = await this.#files.acquire(partition, segment);
     try {
-      for (let start = await startOf(partition, segment, open, offset); ; ) {
+      for (let start = await this.#startOf(partition, segment, open, offset); ; ) {
         const found = await readRun(segment, open, start, { offset, end, maxBytes });
         if (found.batches.length > 0) {
-          hints.set(segment, { offset: found.nextOffset, position: found.nextPosition });
+          this.#hints.set(segment, { offset: found.nextOffset, position: found.nextPosition });
           return found.batches;
         }
         if (found.nextPosition >= segment.bytes || found.reachedEnd) return EMPTY;
-        const beyond = await pastDamage(partition, segment, open, found.nextPosition, offset);
+        const beyond = await pastDamage(partition, segment, open, start, offset);
         if (beyond instanceof MillraceError) throw beyond;
         start = beyond; // only batches before the offset asked for are damaged
       }
     } finally {
-      files.release(open);
+      this.#files.release(open);
     }
   };
 
   /** A position at or before the batch that holds `offset`; checks the index as it goes (X1). */
-  const startOf = async (
+  readonly #startOf = async (
     partition: Partition,
     segment: Segment,
     open: OpenSegment,
     offset: number,
   ): Promise<number> => {
-    const hint = hints.get(segment);
+    const hint = this.#hints.get(segment);
     if (hint?.offset === offset) return hint.position;
     for (let attempt = 0; attempt < 2; attempt++) {
       const floor = open.index.floor(offset);
@@ -74,45 +80,49 @@ export function createReader(files: SegmentFiles): Reader {
         partition: partition.index,
         detail: 'The index does not fit its segment. It was built again from the log.',
       });
-      await files.rebuildIndex(partition, segment);
+      await this.#files.rebuildIndex(partition, segment);
     }
     return 0;
   };
 
-  return {
-    async fetch(partition, request) {
-      const { offset } = request;
-      const before = partition.bounds();
-      const end = request.isolation === 'committed' ? before.lastStableOffset : before.highWatermark;
-      checkRange(partition, offset);
-      const lost = partition.lostAt(offset);
-      if (lost) throw lostError(partition, lost, offset);
-      const batches = offset >= end ? EMPTY : await read(partition, offset, end, request.maxBytes);
-      const aborted = request.isolation === 'committed' ? abortedAmong(partition, batches) : [];
-      if (batches.length > 0 && signalled('stream.read')) tellRead(partition, batches);
-      return { ...before, logStartOffset: partition.logStart, batches, aborted };
-    },
-  };
-
-  async function read(
+  readonly #read = async (
     partition: Partition,
     offset: number,
     end: number,
     maxBytes: number,
-  ): Promise<Uint8Array> {
+  ): Promise<Uint8Array> => {
     const most = Math.min(Math.max(maxBytes, 1), FETCH_BYTES);
     if (offset >= partition.tailStart) return fromTail(partition, offset, end, most);
     for (const segment of partition.segments.filter((one) => one.endOffset > offset)) {
       if (segment.baseOffset >= end) break;
       // Compaction may have emptied the rest of a segment: then the next has what follows.
-      const found = await fromSegment(partition, segment, offset, end, most).catch((error) =>
+      const found = await this.#fromSegment(partition, segment, offset, end, most).catch((error) =>
         readAgainIfGone(partition, segment, error),
       );
-      if (!found) return read(partition, offset, end, maxBytes);
+      if (!found) return this.#read(partition, offset, end, maxBytes);
       if (found.length > 0) return found;
     }
     return fromTail(partition, offset, end, most);
-  }
+  };
+
+  readonly fetch: Reader['fetch'] = async (partition, request) => {
+    const { offset } = request;
+    const before = partition.bounds();
+    let end = request.isolation === 'committed' ? before.lastStableOffset : before.highWatermark;
+    checkRange(partition, offset);
+    const lost = partition.lostAt(offset);
+    if (lost) throw lostError(partition, lost, offset);
+    // A fetch ends before a hole, so that the next one begins at it and says so (F3).
+    for (const hole of partition.lost) if (hole.firstOffset > offset) end = Math.min(end, hole.firstOffset);
+    const batches = offset >= end ? EMPTY : await this.#read(partition, offset, end, request.maxBytes);
+    const aborted = request.isolation === 'committed' ? abortedAmong(partition, batches) : [];
+    if (batches.length > 0 && signalled('stream.read')) tellRead(partition, batches);
+    return { ...before, logStartOffset: partition.logStart, batches, aborted };
+  };
+}
+
+export function createReader(files: SegmentFiles): Reader {
+  return new BatchReader(files);
 }
 
 /** A segment that retention or compaction took away under the reader: look again in what is there now. */
@@ -170,6 +180,17 @@ async function startsAt(open: OpenSegment, position: number, offset: number): Pr
   return filled === 17 && readInt64(prefix, 0) === offset && prefix[16] === 2;
 }
 
+/** Large reads in slices side by side: the disk sees them all at once instead of one read-ahead window after the other. */
+async function readSliced(open: OpenSegment, target: Uint8Array, position: number): Promise<number> {
+  if (target.length < 2 * SLICE_BYTES) return open.file.read(target, position);
+  const reads: Promise<number>[] = [];
+  for (let at = 0; at < target.length; at += SLICE_BYTES) {
+    reads.push(open.file.read(target.subarray(at, at + SLICE_BYTES), position + at));
+  }
+  const filled = await Promise.all(reads);
+  return filled.reduce((sum, bytes) => sum + bytes, 0);
+}
+
 /** Whole good batches from the one that holds `offset`, in one read where the start is near. */
 async function readRun(
   segment: Segment,
@@ -182,7 +203,7 @@ async function readRun(
   for (;;) {
     const size = Math.min(segment.bytes - position, want.maxBytes + slack);
     const chunk = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
-    const filled = await open.file.read(chunk, position);
+    const filled = await readSliced(open, chunk, position);
     const run = takeRun(filled < size ? chunk.subarray(0, filled) : chunk, position, segment, want);
     if (run.batches.length > 0 || run.reachedEnd || run.damaged) return run;
     if (run.needBytes === 0 || run.nextPosition >= segment.bytes) return run;
@@ -213,7 +234,9 @@ function takeRun(
     }
     const baseOffset = readInt64(chunk, at);
     const lastOffset = size >= BATCH_HEADER_BYTES ? baseOffset + readInt32(chunk, at + 23) : -1;
-    if (chunk[at + 16] !== 2 || baseOffset < segment.baseOffset || lastOffset >= segment.endOffset) {
+    // The CRC leaves out the base offset, which only its place can check, and the leader epoch, which is always 0.
+    const misplaced = baseOffset < segment.baseOffset || lastOffset >= segment.endOffset;
+    if (chunk[at + 16] !== 2 || misplaced || readInt32(chunk, at + 12) !== 0) {
       damaged = true;
       break;
     }
@@ -239,18 +262,22 @@ function takeRun(
   return { batches, nextOffset, nextPosition: position + at, reachedEnd, damaged, needBytes };
 }
 
-/** Where the batch that holds `offset` begins behind the damage at `position`, or the error that names what is lost. */
+/**
+ * Where the batch that holds `offset` begins behind some damage, or the error that names what is lost. Looks from `start` on, which
+ * was trusted: a batch that was only skipped may have told a wrong size.
+ */
 async function pastDamage(
   partition: Partition,
   segment: Segment,
   open: OpenSegment,
-  position: number,
+  start: number,
   offset: number,
 ): Promise<number | MillraceError> {
+  let position = start;
   let detail = 'A batch does not match its checksum.';
   let next = segment.endOffset;
-  for await (const one of readBatches(open.file, segment, position)) {
-    if (one.kind === 'damage') detail = one.detail;
+  for await (const one of readBatches(open.file, segment, start)) {
+    if (one.kind === 'damage') ({ position, detail } = one);
     else if (one.header.lastOffset >= offset) {
       if (one.header.baseOffset <= offset) return one.position;
       next = one.header.baseOffset;

@@ -2,7 +2,6 @@ import { signal } from '../../kernel/index.ts';
 import { ProducerStates } from '../coordination/index.ts';
 import type { Disk } from '../disk.port.ts';
 import type { Damage } from '../port.ts';
-import { readInt32 } from '../record-batch/bytes.ts';
 import { type BatchHeader, readBatchHeader, readMarker } from '../record-batch/index.ts';
 import { type Change, readChange } from './changes.ts';
 import {
@@ -58,7 +57,10 @@ interface Replay {
 
 async function readHeads(disk: Disk): Promise<WalFile[]> {
   const files: WalFile[] = [];
-  for (const { name, bytes } of await disk.list('wal')) {
+  const listed = await disk.list('wal');
+  // The names too: what is recycled here is never synced as a name again.
+  if (listed.length > 0) await disk.syncFolder('wal');
+  for (const { name, bytes } of listed) {
     if (!name.endsWith('.wal') || bytes === 0) continue;
     const path = `wal/${name}`;
     const file = await disk.open(path);
@@ -219,8 +221,7 @@ function applyBatch(replay: Replay, path: string, sequence: number, entry: ReadE
     lose(partition.nextOffset, entry.baseOffset - 1, replay.lastDamage);
   }
   if (!entry.intact) {
-    const delta = entry.bytes.length >= 27 ? readInt32(entry.bytes, 23) : 0;
-    const lastOffset = entry.baseOffset + (delta >= 0 && delta < entry.bytes.length ? delta : 0);
+    const { lastOffset } = entry;
     const where = { topic, partition: partition.index, firstOffset: entry.baseOffset, lastOffset };
     damaged(
       replay,

@@ -46,20 +46,27 @@ async function scanIndex(file: DiskFile, segment: Segment, index: SparseIndex, f
   }
 }
 
-export function createSegmentFiles(disk: Disk, limit: number): SegmentFiles {
+class LruSegmentFiles implements SegmentFiles {
+  readonly #limit: number;
+  readonly #disk: Disk;
   // A Map keeps the order of insertion: using a slot moves it to the end, so the first is the least recently used.
-  const slots = new Map<string, Promise<Slot>>();
+  readonly #slots = new Map<string, Promise<Slot>>();
 
-  const loadIndex = async (path: string, file: DiskFile, segment: Segment): Promise<SparseIndex> => {
+  constructor(disk: Disk, limit: number) {
+    this.#limit = limit;
+    this.#disk = disk;
+  }
+
+  readonly #loadIndex = async (path: string, file: DiskFile, segment: Segment): Promise<SparseIndex> => {
     const index = new SparseIndex();
-    const saved = await disk.read(path.replace(/\.log$/, '.index'));
+    const saved = await this.#disk.read(path.replace(/\.log$/, '.index'));
     if (saved && !index.load(saved, segment.bytes)) {
       signal('log.damaged', {
         file: path.replace(/\.log$/, '.index'),
         position: index.savedBytes,
         detail: 'An entry of the index does not match its checksum. The index was built again from the log.',
       });
-      return rebuilt(file, segment);
+      return this.#rebuilt(file, segment);
     }
     if (segment.bytes - index.lastPosition > 2 * INDEX_EVERY_BYTES) {
       await scanIndex(file, segment, index, index.lastPosition);
@@ -67,36 +74,36 @@ export function createSegmentFiles(disk: Disk, limit: number): SegmentFiles {
     return index;
   };
 
-  const rebuilt = async (file: DiskFile, segment: Segment): Promise<SparseIndex> => {
+  readonly #rebuilt = async (file: DiskFile, segment: Segment): Promise<SparseIndex> => {
     const index = new SparseIndex();
     await scanIndex(file, segment, index, 0);
     return index;
   };
 
-  const openSlot = async (partition: Partition, segment: Segment): Promise<Slot> => {
+  readonly #openSlot = async (partition: Partition, segment: Segment): Promise<Slot> => {
     const path = segmentPath(partition, segment);
-    const file = await disk.open(path, { create: segment.bytes === 0 });
-    const index = segment.bytes === 0 ? new SparseIndex() : await loadIndex(path, file, segment);
+    const file = await this.#disk.open(path, { create: segment.bytes === 0 });
+    const index = segment.bytes === 0 ? new SparseIndex() : await this.#loadIndex(path, file, segment);
     return { path, file, index, users: 0, removed: false };
   };
 
-  const evict = async (): Promise<void> => {
-    for (const [path, pending] of slots) {
-      if (slots.size <= limit) return;
+  readonly #evict = async (): Promise<void> => {
+    for (const [path, pending] of this.#slots) {
+      if (this.#slots.size <= this.#limit) return;
       const slot = await pending;
-      if (slot.users > 0 || slots.get(path) !== pending) continue;
-      slots.delete(path);
-      await writeIndex(slot);
+      if (slot.users > 0 || this.#slots.get(path) !== pending) continue;
+      this.#slots.delete(path);
+      await this.#writeIndex(slot);
       await slot.file.close();
     }
   };
 
-  const writeIndex = async (slot: Slot): Promise<void> => {
+  readonly #writeIndex = async (slot: Slot): Promise<void> => {
     const bytes = slot.index.encodeUnsaved();
     if (bytes.length === 0) return;
     const at = slot.index.savedBytes;
     slot.index.savedCount = slot.index.count;
-    const file = await disk.open(slot.path.replace(/\.log$/, '.index'), { create: true });
+    const file = await this.#disk.open(slot.path.replace(/\.log$/, '.index'), { create: true });
     try {
       await file.write([bytes], at);
     } finally {
@@ -104,63 +111,71 @@ export function createSegmentFiles(disk: Disk, limit: number): SegmentFiles {
     }
   };
 
-  return {
-    async acquire(partition, segment) {
-      const path = segmentPath(partition, segment);
-      let pending = slots.get(path);
-      if (pending) slots.delete(path);
-      else pending = openSlot(partition, segment);
-      slots.set(path, pending);
-      try {
-        const slot = await pending;
-        slot.users++;
-        if (slots.size > limit) await evict();
-        return slot;
-      } catch (error) {
-        slots.delete(path);
-        throw error;
-      }
-    },
-    release(open) {
-      const slot = open as Slot;
-      slot.users--;
-      // A removed file stays readable until its last reader is done: its descriptor must not be taken by another file.
-      if (slot.removed && slot.users === 0) void slot.file.close().catch(() => undefined);
-    },
-    async saveIndex(partition, segment) {
-      const pending = slots.get(segmentPath(partition, segment));
-      if (pending) await writeIndex(await pending);
-    },
-    async rebuildIndex(partition, segment) {
-      const open = await this.acquire(partition, segment);
-      try {
-        open.index = await rebuilt(open.file, segment);
-      } finally {
-        this.release(open);
-      }
-    },
-    async remove(partition, segment) {
-      const path = segmentPath(partition, segment);
-      const pending = slots.get(path);
-      if (pending) {
-        slots.delete(path);
-        const slot = await pending;
-        slot.removed = true;
-        if (slot.users === 0) await slot.file.close();
-      }
-      await disk.remove(path);
-      await disk.remove(path.replace(/\.log$/, '.index'));
-    },
-    get openCount() {
-      return slots.size;
-    },
-    async close() {
-      for (const pending of slots.values()) {
-        const slot = await pending;
-        await writeIndex(slot);
-        await slot.file.close();
-      }
-      slots.clear();
-    },
+  readonly acquire: SegmentFiles['acquire'] = async (partition, segment) => {
+    const path = segmentPath(partition, segment);
+    let pending = this.#slots.get(path);
+    if (pending) this.#slots.delete(path);
+    else pending = this.#openSlot(partition, segment);
+    this.#slots.set(path, pending);
+    try {
+      const slot = await pending;
+      slot.users++;
+      if (this.#slots.size > this.#limit) await this.#evict();
+      return slot;
+    } catch (error) {
+      this.#slots.delete(path);
+      throw error;
+    }
   };
+
+  readonly release: SegmentFiles['release'] = (open) => {
+    const slot = open as Slot;
+    slot.users--;
+    // A removed file stays readable until its last reader is done: its descriptor must not be taken by another file.
+    if (slot.removed && slot.users === 0) void slot.file.close().catch(() => undefined);
+  };
+
+  readonly saveIndex: SegmentFiles['saveIndex'] = async (partition, segment) => {
+    const pending = this.#slots.get(segmentPath(partition, segment));
+    if (pending) await this.#writeIndex(await pending);
+  };
+
+  readonly rebuildIndex: SegmentFiles['rebuildIndex'] = async (partition, segment) => {
+    const open = await this.acquire(partition, segment);
+    try {
+      open.index = await this.#rebuilt(open.file, segment);
+    } finally {
+      this.release(open);
+    }
+  };
+
+  readonly remove: SegmentFiles['remove'] = async (partition, segment) => {
+    const path = segmentPath(partition, segment);
+    const pending = this.#slots.get(path);
+    if (pending) {
+      this.#slots.delete(path);
+      const slot = await pending;
+      slot.removed = true;
+      if (slot.users === 0) await slot.file.close();
+    }
+    await this.#disk.remove(path);
+    await this.#disk.remove(path.replace(/\.log$/, '.index'));
+  };
+
+  get openCount(): SegmentFiles['openCount'] {
+    return this.#slots.size;
+  }
+
+  readonly close: SegmentFiles['close'] = async () => {
+    for (const pending of this.#slots.values()) {
+      const slot = await pending;
+      await this.#writeIndex(slot);
+      await slot.file.close();
+    }
+    this.#slots.clear();
+  };
+}
+
+export function createSegmentFiles(disk: Disk, limit: number): SegmentFiles {
+  return new LruSegmentFiles(disk, limit);
 }

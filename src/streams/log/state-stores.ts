@@ -24,37 +24,49 @@ export interface StateStores {
 const EXPIRES_HEADER = 'expires';
 const READ_BYTES = 1024 * 1024;
 
-export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStores {
-  const views = new Map<string, KeyedState>();
-  const keyOf = (group: string, store: string, partition: number): string =>
+class ChangelogStates implements StateStores {
+  readonly #topicAdmin: TopicAdmin;
+  readonly #core: Core;
+  readonly #views = new Map<string, KeyedState>();
+
+  constructor(core: Core, topicAdmin: TopicAdmin) {
+    this.#topicAdmin = topicAdmin;
+    this.#core = core;
+  }
+
+  readonly #keyOf = (group: string, store: string, partition: number): string =>
     `${group}\n${store}\n${partition}`;
 
-  const isThere = (group: string, store: string, partition: number): boolean =>
-    (core.topics.find(changelogName(group, store))?.partitions.length ?? 0) > partition;
+  readonly #isThere = (group: string, store: string, partition: number): boolean =>
+    (this.#core.topics.find(changelogName(group, store))?.partitions.length ?? 0) > partition;
 
-  const ensure = async (group: string, store: string, partition: number): Promise<void> => {
+  readonly #ensure = async (group: string, store: string, partition: number): Promise<void> => {
     const name = changelogName(group, store);
-    const needed = Math.max(partition + 1, partitionsOf(core, group));
-    const found = core.topics.find(name);
+    const needed = Math.max(partition + 1, partitionsOf(this.#core, group));
+    const found = this.#core.topics.find(name);
     if (found && found.partitions.length > partition) return;
     if (found) {
-      await topicAdmin.alter(name, { partitions: needed });
+      await this.#topicAdmin.alter(name, { partitions: needed });
       return;
     }
     const config = { cleanup: 'compact', retentionMs: null } as const;
-    await topicAdmin.create({ name, partitions: needed, internal: true, config }).catch((error) => {
+    await this.#topicAdmin.create({ name, partitions: needed, internal: true, config }).catch((error) => {
       // Two commits at once: one of them made it.
       if (!isMillraceError(error, 'STREAM_EXISTS')) throw error;
     });
   };
 
   /** Enters the view under `key` in the turn that reached the end: a commit that settles after it finds it there (K1). */
-  const restore = async (key: string, place: TopicPartition): Promise<KeyedState> => {
-    const view = new KeyedState(core.clock);
-    const partition = core.topics.partition(place);
+  readonly #restore = async (key: string, place: TopicPartition): Promise<KeyedState> => {
+    const view = new KeyedState(this.#core.clock);
+    const partition = this.#core.topics.partition(place);
     let offset = partition.logStart;
     while (offset < partition.durableEnd) {
-      const { batches } = await core.reader.fetch(partition, { ...place, offset, maxBytes: READ_BYTES });
+      const { batches } = await this.#core.reader.fetch(partition, {
+        ...place,
+        offset,
+        maxBytes: READ_BYTES,
+      });
       if (batches.length === 0) break; // the rest was compacted away
       for (const record of decodeBatches(batches)) {
         offset = Math.max(offset, record.offset + 1);
@@ -66,53 +78,59 @@ export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStor
         });
       }
     }
-    views.set(key, view);
+    this.#views.set(key, view);
     return view;
   };
 
-  return {
-    view: (group, store, partition) =>
-      core.mutex(`state ${keyOf(group, store, partition)}`, async () => {
-        const key = keyOf(group, store, partition);
-        const known = views.get(key);
-        if (known) return known;
-        await ensure(group, store, partition);
-        return restore(key, { topic: changelogName(group, store), partition });
-      }),
-    prepare(group, writes) {
-      const missing = writes.filter(({ store, partition }) => !isThere(group, store, partition));
-      if (missing.length === 0) return undefined;
-      return (async () => {
-        for (const { store, partition } of missing) await ensure(group, store, partition);
-      })();
-    },
-    encode(group, writes) {
-      const byPlace = Map.groupBy(writes, (write) => keyOf('', write.store, write.partition));
-      return [...byPlace.values()].map((some) => {
-        const { store, partition } = some[0]!;
-        const records = some.map(({ key, value, expiresAtMs }) => ({
-          key,
-          value,
-          ...(expiresAtMs === undefined ? {} : { headers: [expiryHeader(expiresAtMs)] }),
-        }));
-        const batch = encodeBatch(records, { timeMs: core.clock.now() });
-        const topic = changelogName(group, store);
-        return core.appender.prepare({ topic, partition, batch, trusted: true });
-      });
-    },
-    apply(group, writes) {
-      // The caller goes on using its buffers.
-      for (const write of writes) {
-        const value = write.value && copy(write.value);
-        views
-          .get(keyOf(group, write.store, write.partition))
-          ?.apply({ ...write, key: copy(write.key), value });
-      }
-    },
-    forget(group) {
-      for (const key of [...views.keys()]) if (key.startsWith(`${group}\n`)) views.delete(key);
-    },
+  readonly view: StateStores['view'] = (group, store, partition) =>
+    this.#core.mutex(`state ${this.#keyOf(group, store, partition)}`, async () => {
+      const key = this.#keyOf(group, store, partition);
+      const known = this.#views.get(key);
+      if (known) return known;
+      await this.#ensure(group, store, partition);
+      return this.#restore(key, { topic: changelogName(group, store), partition });
+    });
+
+  readonly prepare: StateStores['prepare'] = (group, writes) => {
+    const missing = writes.filter(({ store, partition }) => !this.#isThere(group, store, partition));
+    if (missing.length === 0) return undefined;
+    return (async () => {
+      for (const { store, partition } of missing) await this.#ensure(group, store, partition);
+    })();
   };
+
+  readonly encode: StateStores['encode'] = (group, writes) => {
+    const byPlace = Map.groupBy(writes, (write) => this.#keyOf('', write.store, write.partition));
+    return [...byPlace.values()].map((some) => {
+      const { store, partition } = some[0]!;
+      const records = some.map(({ key, value, expiresAtMs }) => ({
+        key,
+        value,
+        ...(expiresAtMs === undefined ? {} : { headers: [expiryHeader(expiresAtMs)] }),
+      }));
+      const batch = encodeBatch(records, { timeMs: this.#core.clock.now() });
+      const topic = changelogName(group, store);
+      return this.#core.appender.prepare({ topic, partition, batch, trusted: true });
+    });
+  };
+
+  readonly apply: StateStores['apply'] = (group, writes) => {
+    // The caller goes on using its buffers.
+    for (const write of writes) {
+      const value = write.value && copy(write.value);
+      this.#views
+        .get(this.#keyOf(group, write.store, write.partition))
+        ?.apply({ ...write, key: copy(write.key), value });
+    }
+  };
+
+  readonly forget: StateStores['forget'] = (group) => {
+    for (const key of [...this.#views.keys()]) if (key.startsWith(`${group}\n`)) this.#views.delete(key);
+  };
+}
+
+export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStores {
+  return new ChangelogStates(core, topicAdmin);
 }
 
 /** Throws BAD_REQUEST for a store that cannot be part of a name. */

@@ -3,7 +3,7 @@ import type { TopicAdmin, TopicInfo } from '../port.ts';
 import { checkPartitionCount, checkTopicName, mergeTopicConfig } from '../topic-rules.ts';
 import type { Change } from './changes.ts';
 import type { Core } from './core.ts';
-import type { Topic } from './topics.ts';
+import type { Topic } from './partition.ts';
 
 export function createTopicAdmin(core: Core): TopicAdmin {
   const { topics, appender } = core;

@@ -1,14 +1,6 @@
 import { MillraceError } from '../../kernel/index.ts';
 import type { TopicInfo, TopicPartition } from '../port.ts';
-import { Partition } from './partition.ts';
-
-/** A topic and its partitions. Its number stands for it in the write-ahead file and is never given twice. */
-export interface Topic {
-  readonly number: number;
-  info: TopicInfo;
-  readonly partitions: Partition[];
-  deleted: boolean;
-}
+import { Partition, type Topic } from './partition.ts';
 
 /** All topics, by name and by number. */
 export class Topics {

@@ -23,6 +23,8 @@ const FILE_MAGIC = 0x4d57414c;
 const GATHER_BELOW_BYTES = 32 * 1024;
 /** Growing a file by zeros ahead of the frames keeps its metadata out of most syncs. */
 const GROW_BYTES = 1024 * 1024;
+/** A log that has written this much since its start is busy enough for files that are filled with zeros beforehand. */
+const BUSY_BYTES = 1024 * 1024;
 
 export interface WriteAheadLog {
   /** Queues entries for the next group. `settle` is called once: with the frame's sequence when durable, or an error. */
@@ -76,7 +78,15 @@ export interface WriteAheadOptions {
   /** Sequence, generation and files that recovery found. */
   readonly firstSequence: number;
   readonly generation: number;
-  readonly oldFiles: readonly { path: string; bytes: number; lastSequence: number; free: boolean }[];
+  readonly oldFiles: readonly OldFile[];
+}
+
+/** A file that recovery found; `free` when nothing in it is needed. */
+export interface OldFile {
+  readonly path: string;
+  readonly bytes: number;
+  readonly lastSequence: number;
+  readonly free: boolean;
 }
 
 export function readFileHead(bytes: Uint8Array): FileHead | undefined {
@@ -99,234 +109,328 @@ function fileHead(head: FileHead): Uint8Array {
   return bytes;
 }
 
-export function createWriteAheadLog(options: WriteAheadOptions): WriteAheadLog {
-  const { disk, clock } = options;
-  const salt = options.random.integer(2 ** 32);
-  const zeros = new Uint8Array(GROW_BYTES);
-  let gather = new Uint8Array(1024 * 1024);
-  let queue: Submission[] = [];
-  let pendingBytes = 0;
-  let sequence = options.firstSequence - 1;
-  let generation = options.generation;
-  let current: WalFile | undefined;
-  let running: Promise<void> | undefined;
-  let failure: MillraceError | undefined;
+class GroupCommitLog implements WriteAheadLog {
+  readonly #options: WriteAheadOptions;
+  readonly #disk: WriteAheadOptions['disk'];
+  readonly #clock: WriteAheadOptions['clock'];
+  readonly #salt: number;
+  readonly #zeros = new Uint8Array(GROW_BYTES);
+  #gather = new Uint8Array(1024 * 1024);
+  #queue: Submission[] = [];
+  #pendingBytes = 0;
+  #sequence: number;
+  #generation: number;
+  #names: number;
+  #writtenBytes = 0;
+  #preparing: Promise<void> | undefined;
+  #current: WalFile | undefined;
+  #running: Promise<void> | undefined;
+  #failure: MillraceError | undefined;
   /** Full files, oldest first, whose frames are still needed. */
-  const full: WalFile[] = [];
-  const free: { path: string; bytes: number }[] = [];
-  let oldBytes = 0;
-  const old = options.oldFiles.filter((file) => !file.free);
-  for (const file of options.oldFiles) {
-    if (file.free) free.push({ path: file.path, bytes: file.bytes });
-    else oldBytes += file.bytes;
+  readonly #full: WalFile[] = [];
+  readonly #free: { path: string; bytes: number }[];
+  readonly #old: OldFile[];
+  #oldBytes: number;
+
+  constructor(options: WriteAheadOptions) {
+    this.#options = options;
+    this.#disk = options.disk;
+    this.#clock = options.clock;
+    this.#salt = options.random.integer(2 ** 32);
+    this.#sequence = options.firstSequence - 1;
+    this.#generation = options.generation;
+    this.#names = options.generation;
+    this.#free = options.oldFiles.filter((file) => file.free).map(({ path, bytes }) => ({ path, bytes }));
+    this.#old = options.oldFiles.filter((file) => !file.free);
+    this.#oldBytes = options.oldFiles.reduce((sum, file) => sum + (file.free ? 0 : file.bytes), 0);
   }
 
-  const fail = (operation: string, error: unknown): MillraceError => {
+  readonly #fail = (operation: string, error: unknown): MillraceError => {
     const detail = error instanceof Error ? error.message : String(error);
-    if (!failure) {
-      const message = `The disk failed to ${operation}: ${detail} Nothing is written until a restart has recovered the log.`;
-      failure = new MillraceError('DISK_FAILED', message, { cause: error });
+    if (!this.#failure) {
+      const message = `The this.#disk failed to ${operation}: ${detail} Nothing is written until a restart has recovered the log.`;
+      this.#failure = new MillraceError('DISK_FAILED', message, { cause: error });
       signal('log.failed', { operation, detail });
     }
-    return failure;
+    return this.#failure;
   };
 
-  const openNext = async (): Promise<WalFile> => {
-    const recycled = free.shift();
-    const path = recycled?.path ?? `wal/${String(generation + 1).padStart(8, '0')}.wal`;
-    const file = await disk.open(path, { create: true });
-    if (!recycled) await disk.syncFolder('wal');
-    generation++;
+  readonly #isPrepared = (file: { readonly bytes: number }): boolean => file.bytes >= this.#options.fileBytes;
+
+  readonly #newPath = (): string => `wal/${String(++this.#names).padStart(8, '0')}.wal`;
+
+  /**
+   * Fills a file with zeros off the path of the groups. A sync of a file that grows drags the file system's journal along,
+   * and with it what others write; a sync of one whose blocks are there does not.
+   */
+  readonly #prepareSpare = async (): Promise<void> => {
+    const at = this.#free.findIndex((file) => !this.#isPrepared(file));
+    const spare = at < 0 ? { path: this.#newPath(), bytes: 0 } : this.#free.splice(at, 1)[0]!;
+    try {
+      const file = await this.#disk.open(spare.path, { create: true });
+      try {
+        while (spare.bytes < this.#options.fileBytes) {
+          const piece = this.#zeros.subarray(0, this.#options.fileBytes - spare.bytes);
+          await file.write([piece], spare.bytes);
+          spare.bytes += piece.length;
+        }
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await this.#disk.syncFolder('wal');
+      this.#free.push(spare);
+    } catch (error) {
+      // Without space the log goes on without a spare; groups will say so when they need space themselves.
+      await this.#disk.remove(spare.path).catch(() => undefined);
+      if (!isMillraceError(error, 'DISK_FULL')) this.#fail('prepare a write-ahead file', error);
+    }
+  };
+
+  readonly #prepareWhenBusy = (): void => {
+    const busy =
+      this.#sequence > this.#options.firstSequence &&
+      this.#writtenBytes >= Math.min(BUSY_BYTES, this.#options.fileBytes / 2);
+    if (!busy || this.#preparing || this.#failure || this.#free.some(this.#isPrepared)) return;
+    this.#preparing = this.#prepareSpare().finally(() => {
+      this.#preparing = undefined;
+    });
+  };
+
+  readonly #openNext = async (): Promise<WalFile> => {
+    const prepared = this.#free.findIndex(this.#isPrepared);
+    const recycled = this.#free.splice(Math.max(0, prepared), 1)[0];
+    const path = recycled?.path ?? this.#newPath();
+    const file = await this.#disk.open(path, { create: true });
+    if (!recycled) await this.#disk.syncFolder('wal');
+    this.#generation++;
     return {
       path,
       file,
       allocatedBytes: recycled?.bytes ?? 0,
       usedBytes: 0,
-      firstSequence: sequence + 1,
-      lastSequence: sequence,
+      firstSequence: this.#sequence + 1,
+      lastSequence: this.#sequence,
     };
   };
 
   /** The file for a frame of `bytes`, and its position. Rotation closes the old file: all in it is synced already (W1). */
-  const fileFor = async (bytes: number): Promise<WalFile> => {
+  readonly #fileFor = async (bytes: number): Promise<WalFile> => {
+    const outgrown = this.#current && this.#current.usedBytes + bytes > this.#options.fileBytes;
+    const betterThere =
+      this.#current &&
+      !this.#isPrepared({ bytes: this.#current.allocatedBytes }) &&
+      this.#free.some(this.#isPrepared);
     if (
-      current &&
-      current.usedBytes + bytes > options.fileBytes &&
-      current.lastSequence >= current.firstSequence
+      this.#current &&
+      (outgrown || betterThere) &&
+      this.#current.lastSequence >= this.#current.firstSequence
     ) {
-      await current.file.close();
-      full.push(current);
-      current = undefined;
+      await this.#current.file.close();
+      this.#full.push(this.#current);
+      this.#current = undefined;
     }
-    current ??= await openNext();
-    return current;
+    this.#current ??= await this.#openNext();
+    return this.#current;
   };
 
   /** Head, table and small bodies in one buffer, large bodies by reference. */
-  const buffersOf = (entries: readonly FrameEntry[], total: number, head: Uint8Array | undefined) => {
+  readonly #buffersOf = (entries: readonly FrameEntry[], total: number, head: Uint8Array | undefined) => {
     const small = entries.reduce(
       (sum, entry) => sum + (entry.bytes.length < GATHER_BELOW_BYTES ? entry.bytes.length : 0),
       0,
     );
     const needed = (head?.length ?? 0) + FRAME_HEAD_BYTES + entries.length * ENTRY_BYTES + small;
-    if (gather.length < needed) gather = new Uint8Array(needed * 2);
+    if (this.#gather.length < needed) this.#gather = new Uint8Array(needed * 2);
     const buffers: Uint8Array[] = [];
     let from = 0;
     let at = head?.length ?? 0;
-    if (head) gather.set(head);
-    at += writeFrameHead(gather.subarray(at), { salt, sequence: sequence + 1 }, entries, total);
+    if (head) this.#gather.set(head);
+    at += writeFrameHead(
+      this.#gather.subarray(at),
+      { salt: this.#salt, sequence: this.#sequence + 1 },
+      entries,
+      total,
+    );
     for (const entry of entries) {
       if (entry.bytes.length < GATHER_BELOW_BYTES) {
-        gather.set(entry.bytes, at);
+        this.#gather.set(entry.bytes, at);
         at += entry.bytes.length;
         continue;
       }
-      if (at > from) buffers.push(gather.subarray(from, at));
+      if (at > from) buffers.push(this.#gather.subarray(from, at));
       buffers.push(entry.bytes);
       from = at;
     }
-    if (at > from) buffers.push(gather.subarray(from, at));
+    if (at > from) buffers.push(this.#gather.subarray(from, at));
     return buffers;
   };
 
-  const writeGroup = async (entries: readonly FrameEntry[]): Promise<void> => {
+  readonly #writeGroup = async (entries: readonly FrameEntry[]): Promise<void> => {
     const total = frameBytes(entries);
-    const file = await fileFor(total);
+    const file = await this.#fileFor(total);
     const head =
-      file.usedBytes === 0 ? fileHead({ salt, generation, firstSequence: sequence + 1 }) : undefined;
+      file.usedBytes === 0
+        ? fileHead({ salt: this.#salt, generation: this.#generation, firstSequence: this.#sequence + 1 })
+        : undefined;
     const position = file.usedBytes;
     const end = position + (head?.length ?? 0) + total;
-    const buffers = buffersOf(entries, total, head);
+    const buffers = this.#buffersOf(entries, total, head);
     // Growth rides on the same write and sync: zeros behind the frame, so that later syncs find the blocks in place.
-    let grows = end > file.allocatedBytes && end + GROW_BYTES <= options.fileBytes;
-    const started = clock.monotonic();
+    // A large group gains nothing by it: its own blocks have to be found anyway.
+    const wants = end > file.allocatedBytes && total <= GROW_BYTES / 4;
+    let grows = wants && end + GROW_BYTES <= this.#options.fileBytes;
+    const started = this.#clock.monotonic();
     try {
-      await file.file.write(grows ? [...buffers, zeros] : buffers, position);
+      await file.file.write(grows ? [...buffers, this.#zeros] : buffers, position);
     } catch (error) {
       if (!isMillraceError(error, 'DISK_FULL')) throw error;
-      await retryWithoutGrowth(file, buffers, position, grows, error);
+      await this.#retryWithoutGrowth(file, buffers, position, grows, error);
       grows = false;
     }
     await file.file.sync().catch((error) => {
-      throw fail('sync the write-ahead file', error);
+      throw this.#fail('sync the write-ahead file', error);
     });
     file.allocatedBytes = Math.max(file.allocatedBytes, grows ? end + GROW_BYTES : end);
     file.usedBytes = end;
-    file.lastSequence = ++sequence;
-    signal('log.synced', { bytes: total, groups: 1, durationMs: clock.monotonic() - started });
+    file.lastSequence = ++this.#sequence;
+    this.#writtenBytes += total;
+    // For large groups the sync is long anyway, and zeros would only take their share of the disk.
+    if (total <= GROW_BYTES / 4) this.#prepareWhenBusy();
+    signal('log.synced', { bytes: total, groups: 1, durationMs: this.#clock.monotonic() - started });
   };
 
-  const retryWithoutGrowth = async (
+  readonly #retryWithoutGrowth = async (
     file: WalFile,
     buffers: readonly Uint8Array[],
     position: number,
     grew: boolean,
-    full: MillraceError,
+    noSpace: MillraceError,
   ): Promise<void> => {
     try {
-      if (!grew) throw full;
+      if (!grew) throw noSpace;
       await file.file.write(buffers, position);
     } catch (error) {
       // What was refused must not come back after a crash: its head goes. The space is allocated, and the next group
       // writes over it anyway, so a failure here changes nothing that was promised.
-      await file.file.write([zeros.subarray(0, FRAME_HEAD_BYTES)], position).catch(() => undefined);
+      await file.file.write([this.#zeros.subarray(0, FRAME_HEAD_BYTES)], position).catch(() => undefined);
       throw error;
     }
   };
 
-  const takeGroup = (): Submission[] => {
+  readonly #takeGroup = (): Submission[] => {
     let bytes = 0;
     let count = 0;
-    while (count < queue.length && (count === 0 || bytes + queue[count]!.bytes <= options.groupBytes)) {
-      bytes += queue[count++]!.bytes;
+    while (
+      count < this.#queue.length &&
+      (count === 0 || bytes + this.#queue[count]!.bytes <= this.#options.groupBytes)
+    ) {
+      bytes += this.#queue[count++]!.bytes;
     }
-    const group = count === queue.length ? queue : queue.slice(0, count);
-    queue = count === queue.length ? [] : queue.slice(count);
+    const group = count === this.#queue.length ? this.#queue : this.#queue.slice(0, count);
+    this.#queue = count === this.#queue.length ? [] : this.#queue.slice(count);
     return group;
   };
 
-  const settleAll = (group: readonly Submission[], error: MillraceError | undefined): void => {
+  readonly #settleAll = (group: readonly Submission[], error: MillraceError | undefined): void => {
     // Newest first when failing: each undoes what it did to the order on top of the ones before it.
     const order = error ? group.toReversed() : group;
     for (const one of order) {
-      pendingBytes -= one.bytes;
-      one.settle(error, sequence);
+      this.#pendingBytes -= one.bytes;
+      one.settle(error, this.#sequence);
     }
   };
 
-  const failAfterWrite = (error: unknown): MillraceError => {
-    if (failure) return failure;
+  readonly #failAfterWrite = (error: unknown): MillraceError => {
+    if (this.#failure) return this.#failure;
     if (isMillraceError(error, 'DISK_FULL')) return error;
-    return fail('write the write-ahead file', error);
+    return this.#fail('write the write-ahead file', error);
   };
 
-  const seal = async (): Promise<void> => {
-    if (failure || !current || current.usedBytes === 0) return;
+  readonly #seal = async (): Promise<void> => {
+    if (this.#failure || !this.#current || this.#current.usedBytes === 0) return;
     const frame = new Uint8Array(FRAME_HEAD_BYTES);
-    writeFrameHead(frame, { salt, sequence: sequence + 1 }, [], FRAME_HEAD_BYTES);
-    await current.file.write([frame], current.usedBytes).catch((error) => void failAfterWrite(error));
+    writeFrameHead(frame, { salt: this.#salt, sequence: this.#sequence + 1 }, [], FRAME_HEAD_BYTES);
+    await this.#current.file
+      .write([frame], this.#current.usedBytes)
+      .catch((error) => void this.#failAfterWrite(error));
   };
 
-  const runLoop = async (): Promise<void> => {
+  readonly #runLoop = async (): Promise<void> => {
     // The rest of this turn still belongs to the group: callers that were just answered append again in it.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (queue.length > 0) {
-      const group = takeGroup();
+    while (this.#queue.length > 0) {
+      const group = this.#takeGroup();
       try {
-        if (failure) throw failure;
-        await writeGroup(
+        if (this.#failure) throw this.#failure;
+        await this.#writeGroup(
           group.length === 1 ? group[0]!.entries : group.flatMap((one) => one.entries as FrameEntry[]),
         );
-        settleAll(group, undefined);
+        this.#settleAll(group, undefined);
       } catch (error) {
-        const rest = queue;
-        queue = [];
-        settleAll([...group, ...rest], failAfterWrite(error));
+        const rest = this.#queue;
+        this.#queue = [];
+        this.#settleAll([...group, ...rest], this.#failAfterWrite(error));
       }
       await new Promise<void>((resolve) => setImmediate(resolve));
-      if (queue.length === 0) await seal();
+      if (this.#queue.length === 0) await this.#seal();
     }
-    running = undefined;
+    this.#running = undefined;
   };
 
-  return {
-    submit(entries, settle) {
-      const bytes = frameBytes(entries) - FRAME_HEAD_BYTES;
-      pendingBytes += bytes;
-      queue.push({ entries, bytes, settle });
-      running ??= runLoop();
-    },
-    get pendingBytes() {
-      return pendingBytes;
-    },
-    get durableSequence() {
-      return sequence;
-    },
-    get failure() {
-      return failure;
-    },
-    get liveBytes() {
-      return oldBytes + full.reduce((sum, file) => sum + file.usedBytes, 0) + (current?.usedBytes ?? 0);
-    },
-    release(upTo) {
-      while (full.length > 0 && full[0]!.lastSequence <= upTo) {
-        const file = full.shift()!;
-        free.push({ path: file.path, bytes: file.allocatedBytes });
-      }
-      while (old.length > 0 && old[0]!.lastSequence <= upTo) {
-        const file = old.shift()!;
-        oldBytes -= file.bytes;
-        free.push({ path: file.path, bytes: file.bytes });
-      }
-    },
-    fail,
-    async idle() {
-      while (running) await running;
-    },
-    async close() {
-      await this.idle();
-      await current?.file.close();
-      current = undefined;
-    },
+  readonly submit: WriteAheadLog['submit'] = (entries, settle) => {
+    const bytes = frameBytes(entries) - FRAME_HEAD_BYTES;
+    this.#pendingBytes += bytes;
+    this.#queue.push({ entries, bytes, settle });
+    this.#running ??= this.#runLoop();
   };
+
+  get pendingBytes(): WriteAheadLog['pendingBytes'] {
+    return this.#pendingBytes;
+  }
+
+  get durableSequence(): WriteAheadLog['durableSequence'] {
+    return this.#sequence;
+  }
+
+  get failure(): WriteAheadLog['failure'] {
+    return this.#failure;
+  }
+
+  get liveBytes(): WriteAheadLog['liveBytes'] {
+    return (
+      this.#oldBytes +
+      this.#full.reduce((sum, file) => sum + file.usedBytes, 0) +
+      (this.#current?.usedBytes ?? 0)
+    );
+  }
+
+  readonly release: WriteAheadLog['release'] = (upTo) => {
+    while (this.#full.length > 0 && this.#full[0]!.lastSequence <= upTo) {
+      const file = this.#full.shift()!;
+      this.#free.push({ path: file.path, bytes: file.allocatedBytes });
+    }
+    while (this.#old.length > 0 && this.#old[0]!.lastSequence <= upTo) {
+      const file = this.#old.shift()!;
+      this.#oldBytes -= file.bytes;
+      this.#free.push({ path: file.path, bytes: file.bytes });
+    }
+  };
+
+  readonly fail: WriteAheadLog['fail'] = this.#fail;
+
+  readonly idle: WriteAheadLog['idle'] = async () => {
+    while (this.#running) await this.#running;
+  };
+
+  readonly close: WriteAheadLog['close'] = async () => {
+    await this.idle();
+    await this.#preparing;
+    await this.#current?.file.close();
+    this.#current = undefined;
+  };
+}
+
+export function createWriteAheadLog(options: WriteAheadOptions): WriteAheadLog {
+  return new GroupCommitLog(options);
 }

@@ -1,0 +1,137 @@
+import type { Platform } from '../../src/main.ts';
+import type { Live, Scoreboard, Summary } from './summary.ts';
+import type { FeedState } from './traffic/feed.ts';
+
+/** The consumer groups that score, and the one that opens cases, with the stream each reads. */
+const SCORERS = [
+  ['scoring.score-card', 'payments'],
+  ['scoring.score-terminal', 'terminal-events'],
+] as const;
+const READERS = [...SCORERS, ['cases.open-case', 'alerts']] as const;
+
+/** The feed stays at most this far ahead of the scorers. */
+const AHEAD_RECORDS = 100_000;
+/** How long the platform may take to finish what it was given without getting any further. */
+const STALLED_MS = 30_000;
+
+/** Where the run stands, read from the log itself: positions of consumer groups, ends of streams, alerts. */
+export class Progress {
+  private readonly platform: Platform;
+  private readonly scoreboard: Scoreboard;
+  private readonly feed: FeedState;
+  private readonly beginMs = performance.now();
+  private readonly following = new AbortController();
+  private alertsRead = 0;
+  private alertsDone: Promise<void> = Promise.resolve();
+  private last = { scored: 0, atMs: performance.now() };
+
+  constructor(platform: Platform, scoreboard: Scoreboard, feed: FeedState) {
+    this.platform = platform;
+    this.scoreboard = scoreboard;
+    this.feed = feed;
+  }
+
+  /** Reads the alerts while `work` runs, those of earlier runs first. */
+  async follow(work: () => Promise<void>): Promise<void> {
+    this.alertsDone = this.readAlerts();
+    await work();
+  }
+
+  stop(): void {
+    this.following.abort();
+  }
+
+  /** Resolves when the scorers have come close enough for the feed to send more. */
+  async room(): Promise<void> {
+    while (this.waiting() > AHEAD_RECORDS) await pause(2);
+  }
+
+  /** Resolves when every payment is scored and every alert read, or when nothing moves any more. */
+  async drained(): Promise<Summary> {
+    let left = this.left();
+    let movedMs = performance.now();
+    while (left > 0 && performance.now() - movedMs < STALLED_MS) {
+      await pause(5);
+      const now = this.left();
+      if (now !== left) movedMs = performance.now();
+      left = now;
+    }
+    const seconds = (performance.now() - this.beginMs) / 1000;
+    this.stop();
+    await this.alertsDone;
+    const records = this.scored('scoring.score-card', 'payments');
+    return {
+      records,
+      seconds: Number(seconds.toFixed(3)),
+      recordsPerSecond: Math.round((records - this.feed.resumed) / seconds),
+      ...this.scoreboard.counts(),
+      lost: this.lost(),
+    };
+  }
+
+  live(): Live {
+    const scored = this.scored('scoring.score-card', 'payments');
+    const nowMs = performance.now();
+    const perSecond = ((scored - this.last.scored) * 1000) / Math.max(1, nowMs - this.last.atMs);
+    this.last = { scored, atMs: nowMs };
+    return {
+      scored,
+      perSecond,
+      waiting: this.waiting(),
+      eventMs: this.feed.eventMs,
+      elapsedMs: nowMs - this.beginMs,
+      memoryBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  /** Payments that were acknowledged and are not scored, by the card's scorer or by the terminal's. */
+  private lost(): number {
+    const [card, terminal] = SCORERS.map(([group, stream]) => {
+      const behind = this.end(stream) - this.scored(group, stream);
+      return behind + this.end(`${group.slice(group.indexOf('.') + 1)}.dlq`);
+    });
+    const missing = this.feed.acknowledged - this.end('payments');
+    return Math.max(0, missing) + Math.max(card!, terminal!);
+  }
+
+  private waiting(): number {
+    return Math.max(...SCORERS.map(([group, stream]) => this.end(stream) - this.scored(group, stream)));
+  }
+
+  private left(): number {
+    const behind = READERS.map(([group, stream]) => this.end(stream) - this.scored(group, stream));
+    return behind.reduce((sum, each) => sum + each, this.end('alerts') - this.alertsRead);
+  }
+
+  /** Records of a stream that a group is done with; the streams of the example begin at offset 0 and keep everything. */
+  private scored(group: string, stream: string): number {
+    let done = 0;
+    for (const position of this.platform.streams.log.groups.offsets(group)) {
+      if (position.topic === stream) done += position.offset + position.done.length;
+    }
+    return done;
+  }
+
+  private end(stream: string): number {
+    const topic = this.platform.streams.log.topics.find(stream);
+    let records = 0;
+    for (let partition = 0; partition < (topic?.partitions ?? 0); partition++) {
+      records += this.platform.streams.log.bounds({ topic: stream, partition }).highWatermark;
+    }
+    return records;
+  }
+
+  private async readAlerts(): Promise<void> {
+    const decoder = new TextDecoder();
+    const { signal } = this.following;
+    for await (const record of this.platform.streams.follow('alerts', { from: 'start', signal })) {
+      this.alertsRead++;
+      const alert = JSON.parse(decoder.decode(record.value!)) as { payment: number; rule: string };
+      this.scoreboard.alert(alert, performance.now());
+    }
+  }
+}
+
+function pause(delayMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, delayMs));
+}
