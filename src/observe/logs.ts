@@ -5,8 +5,15 @@ import type { ArchivedLine, LogArchive, LogLevel } from './port.ts';
 export interface Logs extends Service {
   /** The newest lines that fit, oldest first. */
   search(query: LogQuery): Promise<readonly ArchivedLine[]>;
-  /** Lines as they are written, from now on, until the signal fires. A reader that is too slow gets a line that counts what it missed. */
-  follow(filter: LogFilter, over: AbortSignal): AsyncIterable<ArchivedLine>;
+  /**
+   * Lines as they are written until the signal fires, after those that `earlier` asks for, none twice and none left
+   * out. A reader that is too slow gets a line that counts what it missed.
+   */
+  follow(
+    filter: LogFilter,
+    over: AbortSignal,
+    earlier?: { readonly sinceMs?: number; readonly limit: number },
+  ): AsyncIterable<ArchivedLine>;
 }
 
 export interface LogFilter {
@@ -113,12 +120,20 @@ class SignalLogs implements Logs {
     return found.reverse();
   }
 
-  async *follow(filter: LogFilter, over: AbortSignal): AsyncGenerator<ArchivedLine> {
+  async *follow(
+    filter: LogFilter,
+    over: AbortSignal,
+    earlier?: { readonly sinceMs?: number; readonly limit: number },
+  ): AsyncGenerator<ArchivedLine> {
     const follower: Follower = { filter, held: [], missed: 0, wake: () => undefined };
     this.#followers.add(follower);
     const wake = (): void => follower.wake();
     over.addEventListener('abort', wake, { once: true });
     try {
+      if (earlier && earlier.limit > 0) {
+        const found = await this.search({ ...filter, ...earlier });
+        yield* withoutHeld(found, follower.held);
+      }
       while (!over.aborted) {
         if (follower.held.length === 0) {
           await new Promise<void>((resolve) => {
@@ -195,6 +210,13 @@ class SignalLogs implements Logs {
       signal('platform.log', { level: 'warn', room: 'observe', message, error });
     }
   }
+}
+
+/** What was written while the archive was read is in both. */
+function withoutHeld(found: readonly ArchivedLine[], held: readonly ArchivedLine[]): readonly ArchivedLine[] {
+  const keyOf = ({ timeMs, name, message }: ArchivedLine): string => `${timeMs} ${name} ${message}`;
+  const twice = new Set(held.map(keyOf));
+  return found.filter((line) => !twice.has(keyOf(line)));
 }
 
 function deliver(follower: Follower, lines: readonly ArchivedLine[]): void {
