@@ -21,6 +21,9 @@ export interface RedriveResult {
 
 const PAGE_RECORDS = 1000;
 const PAGE_BYTES = 4 * 1024 * 1024;
+/** Letters that stay hold the position back; beyond this many offsets behind it nothing more is moved. */
+const MOST_KEPT = 1000;
+const MOST_DONE = 9000;
 
 type Options = Pick<StreamConsumersOptions, 'streams'>;
 
@@ -117,9 +120,9 @@ async function moveAll(mover: Mover, member: Membership): Promise<RedriveResult>
     const start = await assignment.position(partition);
     const skip = new Set(start.done);
     const kept: number[] = [];
-    for (let at = start.offset; at < end; ) {
+    for (let at = start.offset; at < end && kept.length < MOST_KEPT; ) {
       const page = await mover.streams.read(partition, at, { limit: PAGE_RECORDS, maxBytes: PAGE_BYTES });
-      if (page.nextOffset === at) break;
+      if (page.nextOffset === at || at - (kept[0] ?? at) > MOST_DONE) break;
       at = page.nextOffset;
       const due = page.records.filter(({ offset }) => offset < end && !skip.has(offset));
       const able = due.filter((letter) => mover.reads.includes(originStream(letter)));
