@@ -1,11 +1,3 @@
-export { type InvocationsConfig, invocationsSection } from './invocations/config.ts';
-export {
-  createInvocations,
-  type Invocations,
-  type InvocationsDependencies,
-  type SubmitOptions,
-} from './invocations/invocations.ts';
-export type { InvocationRecord } from './invocations/record.ts';
 export { type FunctionsConfig, functionsSection } from './dispatch/config.ts';
 export {
   createFunctions,
@@ -33,6 +25,14 @@ export type {
   StateValues,
   TickEvent,
 } from './invocation.ts';
+export { type InvocationsConfig, invocationsSection } from './invocations/config.ts';
+export {
+  createInvocations,
+  type Invocations,
+  type InvocationsDependencies,
+  type SubmitOptions,
+} from './invocations/invocations.ts';
+export type { InvocationRecord } from './invocations/record.ts';
 export type {
   Instance,
   InstanceChannel,
