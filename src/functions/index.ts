@@ -40,10 +40,17 @@ export type {
   InstanceHarness,
   InstanceListener,
   InstanceSpec,
+  InstanceSurroundings,
   Runtime,
   RuntimeCounts,
 } from './port.ts';
 export type { FromInstance, ToInstance } from './protocol.ts';
+export {
+  createSchedules,
+  type ScheduleStatus,
+  type Schedules,
+  type SchedulesDependencies,
+} from './schedules/schedules.ts';
 export {
   type ConsumerStatus,
   createStreamConsumers,
