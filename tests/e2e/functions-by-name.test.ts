@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { memoryStateStore } from '../../adapters/memory/index.ts';
-import { startFunctions } from '../../functions/functions.fixture.ts';
-import { createInvocations, invocationsSection } from '../../functions/index.ts';
-import { createIds, resolveConfig, seededRandom, systemClock } from '../../kernel/index.ts';
-import { type TestApi, testApi } from './api.fixture.ts';
-import { functionRoutes } from './functions.ts';
+import { memoryStateStore } from '../../src/adapters/memory/index.ts';
+import { startFunctions } from '../../src/functions/functions.fixture.ts';
+import { createInvocations, invocationsSection } from '../../src/functions/index.ts';
+import { type TestApi, testApi } from '../../src/gateway/api/api.fixture.ts';
+import { functionRoutes } from '../../src/gateway/index.ts';
+import { createIds, resolveConfig, seededRandom, systemClock } from '../../src/kernel/index.ts';
 
 async function start() {
   const app = await startFunctions();
