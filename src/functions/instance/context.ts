@@ -1,10 +1,10 @@
 import type { Json } from '../../kernel/index.ts';
-import { MillraceError } from '../../kernel/index.ts';
 import type { InstanceSpec } from '../port.ts';
 import type { CallOperation, LogLevel, Payload, WireHeaders } from '../protocol.ts';
 import type { Capture } from './capture.ts';
 import type { Link } from './link.ts';
 import { fromPayload, toPayload, transferable } from './payload.ts';
+import { PlatformError } from './platform-error.ts';
 import type { Running } from './running.ts';
 
 /** What the instance offers to every invocation. */
@@ -111,7 +111,7 @@ async function readPage(
 
 async function readSecret({ spec, link }: Surroundings, running: Running, name: string): Promise<string> {
   if (!spec.secrets.includes(name)) {
-    throw new MillraceError(
+    throw new PlatformError(
       'FORBIDDEN',
       `'${spec.fn}' does not declare the secret '${name}'. Add it to \`secrets\` in its options.`,
     );
@@ -140,7 +140,7 @@ export function directEffects({ link, spec }: Surroundings, running: Running): E
         return link.call(running, operation, transferable(payload)) as Promise<void>;
       }),
     state() {
-      throw new MillraceError(
+      throw new PlatformError(
         'BAD_REQUEST',
         `Keyed state belongs to the records of a stream, and '${spec.fn}' was called without one. Emit a record instead.`,
       );
