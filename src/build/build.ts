@@ -13,17 +13,12 @@ import {
   sha256,
   systemClock,
 } from '../kernel/index.ts';
-import {
-  type BundleRequest,
-  bundleFunctions,
-  bundleWhole,
-  type FunctionBundle,
-  type Rolldown,
-} from './bundle.ts';
+import { bundleFunctions, bundleWhole, type FunctionBundle, type Rolldown } from './bundle.ts';
 import type { DescribedResource, Description } from './description.ts';
 import { createInspector, TRACING_SDK_URL } from './inspect.ts';
 import { identifyApp, packageFolder } from './package.ts';
 import { createProblems, problemsError, type SourcePlace } from './problems.ts';
+import type { BundleRequest } from './request.ts';
 import { type AppDraft, draftApp, type FunctionDraft, type LocatedResource } from './resources.ts';
 import { createShapeCache } from './variants.ts';
 
@@ -66,17 +61,21 @@ export function createBuilder(options: BuilderOptions = {}): Builder {
   const shapes = createShapeCache();
   const lastFunctions = new Map<string, readonly string[]>();
   let rolldown: Promise<Rolldown> | undefined;
+  let folder: Promise<string> | undefined;
+  let count = 0;
 
   const inspect = async (loaded: Rolldown, request: BundleRequest): Promise<Inspected> => {
     const whole = await bundleWhole(loaded, request, TRACING_SDK_URL);
-    const folder = await mkdtemp(join(tmpdir(), 'millrace-build-'));
+    const path = join(
+      await (folder ??= mkdtemp(join(tmpdir(), 'millrace-build-'))),
+      `${count++}.app.bundle.js`,
+    );
     try {
-      const path = join(folder, 'app.bundle.js');
       await writeFile(path, whole.code);
       const description = await inspector.inspect(request.app, pathToFileURL(path).href);
       return { draft: readDescription(description, whole.map, request), inputs: whole.inputs };
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      void rm(path, { force: true });
     }
   };
 
@@ -97,7 +96,10 @@ export function createBuilder(options: BuilderOptions = {}): Builder {
       lastFunctions.set(entry, exportNames);
       return assemble(name, draft, bundle, inputs);
     },
-    close: () => inspector.close(),
+    async close() {
+      await inspector.close();
+      if (folder) await rm(await folder, { recursive: true, force: true });
+    },
   };
 }
 

@@ -25,6 +25,11 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'invoke', summary: 'call a function', load: () => import('./invoke.ts') },
   { name: 'emit', summary: 'publish records', load: () => import('./emit.ts') },
   { name: 'tail', summary: 'follow records', load: () => import('./tail.ts') },
+  {
+    name: 'redrive',
+    summary: 'give dead letters to their function again',
+    load: () => import('./redrive.ts'),
+  },
   { name: 'token', summary: 'make, list and revoke access tokens', load: () => import('./token.ts') },
   { name: 'verify', summary: 'read all stored data and name damages', load: () => import('./verify.ts') },
 ];

@@ -100,6 +100,8 @@ function contextOf(invocationId: string, trace: { readonly traceparent?: string 
   return { invocationId, idempotencyKey: invocationId, attempt: 1, depth: 0, trigger: 'invoke', ...trace };
 }
 
+const TEXT_BYTES = 16 * 1024;
+
 /** RFC 7240. */
 function wantsNoAnswer(prefer: string | undefined): boolean {
   return prefer?.split(/[,;]/).some((part) => part.trim().toLowerCase() === 'respond-async') ?? false;
@@ -129,7 +131,8 @@ function answer(exchange: Exchange, invocationId: string, outcome: InvocationOut
   const headers = { 'Millrace-Invocation-Id': invocationId };
   if (outcome.status === 'error') throw failureOf(outcome.error);
   const json = outcome.value.kind === 'json' ? outcome.value.json : undefined;
-  if (json) exchange.json(200, json, headers);
+  // Small text leaves in one piece with its head; bytes would be a second one.
+  if (json) exchange.json(200, json.length > TEXT_BYTES ? json : Buffer.from(json).toString(), headers);
   else exchange.response.writeHead(204, headers).end();
 }
 
