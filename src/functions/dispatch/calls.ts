@@ -10,9 +10,8 @@ import type { Streams } from '../../streams/index.ts';
 import type { InvocationOutcome } from '../invocation.ts';
 import type { CallOperation, Payload } from '../protocol.ts';
 import type { CallAnswer } from './live-instance.ts';
-import type { PoolIdentity } from './snapshot.ts';
 import { fromPayload, headersOf } from './wire.ts';
-import type { Work } from './work.ts';
+import type { PoolIdentity, Work } from './work.ts';
 
 export interface CallSurroundings {
   readonly streams: Pick<Streams, 'publish'>;

@@ -13,7 +13,7 @@ import {
   textOf,
   utf8,
   valuesOf,
-} from './harness.ts';
+} from './harness.support.ts';
 
 const G = 'g';
 const numbers = (assignment: Assignment | undefined): number[] =>

@@ -1,22 +1,34 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fsDisk } from '../../adapters/fs/index.ts';
-import { sqliteStateStore } from '../../adapters/sqlite/index.ts';
-import { createWorkerThreadsRuntime } from '../../adapters/worker-threads/index.ts';
+import { fsDisk } from '../../src/adapters/fs/index.ts';
+import { sqliteStateStore } from '../../src/adapters/sqlite/index.ts';
+import { createWorkerThreadsRuntime } from '../../src/adapters/worker-threads/index.ts';
+import {
+  createFunctions,
+  createStreamConsumers,
+  type Functions,
+  functionsSection,
+  harnessModule,
+  type StreamConsumers,
+} from '../../src/functions/index.ts';
+import { streamFunction } from '../../src/functions/streams/test-dispatcher.support.ts';
 import {
   createIds,
   createLifecycle,
+  type FunctionManifest,
   resolveConfig,
   type StateManifest,
   systemClock,
   systemRandom,
-} from '../../kernel/index.ts';
-import { createEmbeddedLog, createStreams, type LogStore, type Streams } from '../../streams/index.ts';
-import { functionsSection } from '../dispatch/config.ts';
-import { createFunctions, type Functions } from '../dispatch/service.ts';
-import { manifestOf, type TestFunction } from '../functions.fixture.ts';
-import { harnessModule } from '../harness.ts';
-import { createStreamConsumers, type StreamConsumers } from './consumers.ts';
+} from '../../src/kernel/index.ts';
+import { createEmbeddedLog, createStreams, type LogStore, type Streams } from '../../src/streams/index.ts';
+
+/** A function of one stream: its handler's source, and what differs from the defaults. */
+export interface StreamFunction extends Partial<FunctionManifest> {
+  readonly stream: string;
+  /** An expression: `async (event, ctx) => …`. */
+  readonly handler: string;
+}
 
 /** The log on a real disk, functions in real workers, and the consumers between them: what the platform composes, without its doors. */
 export interface FunctionPlatform extends AsyncDisposable {
@@ -24,9 +36,8 @@ export interface FunctionPlatform extends AsyncDisposable {
   readonly streams: Streams;
   readonly functions: Functions;
   readonly consumers: StreamConsumers;
-  /** `code` is the property `fn` or more of an object literal, as in `functions.fixture.ts`. */
   deploy(
-    functions: { readonly [name: string]: TestFunction },
+    functions: { readonly [name: string]: StreamFunction },
     states?: readonly StateManifest[],
   ): Promise<void>;
 }
@@ -41,7 +52,7 @@ export async function startFunctionPlatform(folder: string): Promise<FunctionPla
   const streams = createStreams({ log, state: state, clock });
   const runtime = createWorkerThreadsRuntime({
     harness: harnessModule(),
-    sdk: new URL('../../sdk/index.ts', import.meta.url),
+    sdk: new URL('../../src/sdk/index.ts', import.meta.url),
   });
   const functions = createFunctions({
     runtime,
@@ -62,10 +73,10 @@ export async function startFunctionPlatform(folder: string): Promise<FunctionPla
     functions,
     consumers,
     async deploy(given, states = []) {
-      const manifests = Object.entries(given).map(([name, each]) => {
-        const manifest = manifestOf(name, each);
-        writeFileSync(join(folder, 'app', manifest.entry), `export const handler = { ${each.code} };\n`);
-        return manifest;
+      const manifests = Object.entries(given).map(([name, { stream, handler, ...rest }]) => {
+        const entry = `${name}.mjs`;
+        writeFileSync(join(folder, 'app', entry), `export const ${name} = { handler: ${handler} };\n`);
+        return streamFunction(name, [stream], { entry, ...rest });
       });
       const manifest = {
         format: 1,

@@ -1,5 +1,4 @@
 import { type Clock, type Json, MillraceError } from '../../kernel/index.ts';
-import { GroupMembers } from '../../streams/coordination/index.ts';
 import {
   type AppendInput,
   type AppendResult,
@@ -9,6 +8,7 @@ import {
   DEFAULT_TOPIC_CONFIG,
   decodeBatches,
   encodeBatch,
+  Groups,
   type LogStore,
   type Membership,
   type OffsetCommit,
@@ -63,7 +63,13 @@ const latin1 = (key: Uint8Array): string => Buffer.from(key).toString('latin1');
 export function createTestLog(clock: Clock): TestLog {
   const topics = new Map<string, { info: TopicInfo; partitions: Partition[] }>();
   const watchers = new Set<() => void>();
-  const groups = new Map<string, { members: GroupMembers; offsets: Map<string, OffsetCommit> }>();
+  const groups = new Groups(clock, (topic) => topics.get(topic)?.partitions.length);
+  const positions = new Map<string, Map<string, OffsetCommit>>();
+  const positionsOf = (group: string): Map<string, OffsetCommit> => {
+    let found = positions.get(group);
+    if (!found) positions.set(group, (found = new Map()));
+    return found;
+  };
   const states = new Map<string, Map<string, Entry>>();
   let memberCount = 0;
 
@@ -118,8 +124,8 @@ export function createTestLog(clock: Clock): TestLog {
   };
 
   const takeEffect = (group: string, commit: Commit): AppendResult[] => {
-    const found = groups.get(group)!;
-    for (const offset of commit.offsets) found.offsets.set(`${offset.topic}/${offset.partition}`, offset);
+    for (const offset of commit.offsets)
+      positionsOf(group).set(`${offset.topic}/${offset.partition}`, offset);
     for (const { store, partition, key, value, ...rest } of commit.state) {
       if (value === null) entriesOf(store, partition).delete(latin1(key));
       else entriesOf(store, partition).set(latin1(key), { value, ...rest });
@@ -131,13 +137,8 @@ export function createTestLog(clock: Clock): TestLog {
 
   const join: LogStore['join'] = async (name, names, options = {}) => {
     for (const topic of names) topicOf(topic);
-    let group = groups.get(name);
-    if (!group) {
-      const members = new GroupMembers(name, 0, clock, (topic) => topics.get(topic)?.partitions.length ?? 0);
-      groups.set(name, (group = { members, offsets: new Map() }));
-    }
-    const { members, offsets } = group;
-    return members.join(`member-${++memberCount}`, names, options, (share): Assignment => {
+    const offsets = positionsOf(name);
+    return groups.join(name, `member-${++memberCount}`, names, options, (share): Assignment => {
       let broken = false;
       return {
         ...share,
@@ -149,7 +150,7 @@ export function createTestLog(clock: Clock): TestLog {
         },
         state: async (store, partition) => view(entriesOf(store, partition)),
         async commit(commit): Promise<CommitResult> {
-          if (broken || !members.holds(share)) return { status: 'FENCED' };
+          if (broken || !groups.holds(share)) return { status: 'FENCED' };
           const fault = log.fault(commit);
           if (fault !== 'none') broken = true;
           if (fault === 'fence') return { status: 'FENCED' };
@@ -172,14 +173,17 @@ export function createTestLog(clock: Clock): TestLog {
   };
   const groupAdmin: Pick<LogStore['groups'], 'offsets'> = {
     offsets: (name, partitions = []) =>
-      partitions.flatMap(
-        ({ topic, partition }) => groups.get(name)?.offsets.get(`${topic}/${partition}`) ?? [],
-      ),
+      partitions.flatMap(({ topic, partition }) => positionsOf(name).get(`${topic}/${partition}`) ?? []),
   };
-  const store: Pick<LogStore, 'topics' | 'groups' | 'fetch' | 'watch' | 'bounds' | 'join' | 'append'> = {
+  const store: Pick<
+    LogStore,
+    'topics' | 'groups' | 'fetch' | 'watch' | 'bounds' | 'join' | 'append' | 'deleteRecords'
+  > = {
     topics: topicAdmin as LogStore['topics'],
     groups: groupAdmin as LogStore['groups'],
     append: async (input) => append(input),
+    // What was read stays here: nothing that these tests ask for depends on it.
+    deleteRecords: async (_partition, offset) => offset,
     fetch: async ({ offset, maxBytes, ...where }) => {
       const partition = partitionOf(where);
       const taken: Uint8Array[] = [];
@@ -261,7 +265,7 @@ export function createTestLog(clock: Clock): TestLog {
         info: { id: name, name, partitions, config: DEFAULT_TOPIC_CONFIG, createdMs: 0, internal: false },
         partitions: Array.from({ length: partitions }, () => ({ batches: [], end: 0 })),
       });
-      for (const { members } of groups.values()) members.topicsChanged();
+      groups.topicsChanged();
     },
     publish(name, records) {
       const count = topicOf(name).partitions.length;
@@ -298,7 +302,7 @@ export function createTestLog(clock: Clock): TestLog {
           JSON.parse(Buffer.from(value).toString()) as Json,
         ]),
       ),
-    offsets: (group) => [...(groups.get(group)?.offsets.values() ?? [])],
+    offsets: (group) => [...positionsOf(group).values()],
   };
   return log;
 }
