@@ -47,6 +47,24 @@ export interface MillraceConfig {
   readonly functionStart?: Duration;
   /** Workers kept started before any function needs them; default 2. */
   readonly functionSpares?: number;
+  /** How long results of asynchronous invocations are kept; default `'24h'`. */
+  readonly invocationRetention?: Duration;
+  /** Asynchronous invocations that may wait; default 100,000. */
+  readonly invocationBacklog?: number;
+  /** Asynchronous invocations that run at the same time; default 64. */
+  readonly invocationWorkers?: number;
+  /** Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed; default none. */
+  readonly trustedProxies?: readonly string[];
+  /** Memory for cached responses; default `'64mb'`. */
+  readonly edgeCache?: Size;
+  /** Memory for request bodies that have not arrived whole; default `'256mb'`. */
+  readonly edgeBodies?: Size;
+  /** How long a request body may take to arrive, unless its route streams it; default `'60s'`. */
+  readonly edgeBodyTimeout?: Duration;
+  /** How long a client may take nothing of its response before it is cut off; default `'30s'`. */
+  readonly edgeStall?: Duration;
+  /** Connections to the edge port; default 10,000. */
+  readonly edgeConnections?: number;
 }
 
 /** Gives `millrace.config.ts` its types: `export default defineConfig({ … })`. */
