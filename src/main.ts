@@ -2,9 +2,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fsBlobStore, fsDisk } from './adapters/fs/index.ts';
+import { fsBlobStore, fsDisk, fsLogArchive, fsSampleStore } from './adapters/fs/index.ts';
 import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
-import { memoryBlobStore, memoryLogStore, memoryStateStore } from './adapters/memory/index.ts';
+import {
+  memoryBlobStore,
+  memoryLogArchive,
+  memoryLogStore,
+  memorySampleStore,
+  memoryStateStore,
+} from './adapters/memory/index.ts';
 import { sqliteStateStore } from './adapters/sqlite/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
@@ -30,8 +36,12 @@ import {
   type Edge,
   edgeSection,
   functionRoutes,
+  observeRoutes,
   operationRoutes,
   type RouteGroup,
+  redriveRoutes,
+  secretRoutes,
+  statusPageRoutes,
   streamRoutes,
   tokenRoutes,
 } from './gateway/index.ts';
@@ -64,7 +74,13 @@ import {
   systemClock,
   systemRandom,
 } from './kernel/index.ts';
-import { createMetrics } from './observe/index.ts';
+import {
+  createLogs,
+  createMetrics,
+  createSamples,
+  type LogArchive,
+  type SampleStore,
+} from './observe/index.ts';
 import {
   createEmbeddedLog,
   createFacts,
@@ -148,6 +164,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   // Rooms
   const metrics = createMetrics(processUsage);
+  const samples = createSamples({ store: substrate.samples, clock });
+  const logs = createLogs({ archive: substrate.logs, clock });
   const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
   const streams = createStreams({ log, state: store, clock, workers });
   const facts = createFacts(streams, { clock });
@@ -205,6 +223,12 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     api: api?.url ?? null,
     kafka: null,
   });
+  const status = () => ({
+    ...statusOf(streams),
+    functions: functions.list().length,
+    addresses: { ...addresses() },
+    data: substrate.place,
+  });
   const api = openApi(config, {
     clock,
     guard,
@@ -214,20 +238,33 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       streamRoutes({ streams, state: store, clock }),
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
+      redriveRoutes({ consumers }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
         state: () => lifecycle.state,
         metrics: () => metrics.render(),
         verify: async () => reportOf(await log.verify()),
-        status: () => ({ ...statusOf(streams), addresses: { ...addresses() }, data: substrate.place }),
+        status,
       }),
+      observeRoutes({
+        samples,
+        logs,
+        streams,
+        clock,
+        functions: () => functions.list(),
+        status: () => ({ state: lifecycle.state, version, ...status() }),
+      }),
+      secretRoutes({ secrets }),
+      statusPageRoutes(),
       ...(overrides.routes ?? []),
     ],
   });
 
   const lifecycle = createLifecycle([
     ...substrate.services,
+    samples,
+    logs,
     workers,
     streams,
     facts,
@@ -328,12 +365,18 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
+/** What samples may take on disk, and what logs may. */
+const OBSERVE_BYTES = 64 * 1024 * 1024;
+const LOG_AGE_MS = 7 * 24 * 3_600_000;
+
 interface Substrate {
   /** The folder, or 'memory'. */
   readonly place: string;
   readonly log: LogStore;
   readonly store: StateStore;
   readonly blobs: BlobStore;
+  readonly samples: SampleStore;
+  readonly logs: LogArchive;
   /** Local folder for what can be made again. */
   readonly cacheFolder: string;
   readonly services: readonly Service[];
@@ -348,15 +391,24 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
     name: 'cache folder',
     stop: () => rm(cacheFolder, { recursive: true, force: true }),
   };
-  return { place: 'memory', log, store, blobs, cacheFolder, services: [cache, store, blobs, log] };
+  const samples = memorySampleStore();
+  const logs = memoryLogArchive();
+  const services = [cache, store, blobs, log];
+  return { place: 'memory', log, store, blobs, samples, logs, cacheFolder, services };
 }
 
 function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
   const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
+  const samples = fsSampleStore({ folder: join(path, 'observe', 'samples'), mostBytes: OBSERVE_BYTES });
+  const logs = fsLogArchive({
+    folder: join(path, 'observe', 'logs'),
+    mostBytes: OBSERVE_BYTES,
+    mostAgeMs: LOG_AGE_MS,
+  });
   const services = [dataFolder(path, clock), store, blobs, log];
-  return { place: path, log, store, blobs, cacheFolder: join(path, 'cache'), services };
+  return { place: path, log, store, blobs, samples, logs, cacheFolder: join(path, 'cache'), services };
 }
 
 /** Holds the lock for as long as anything uses the folder. */
