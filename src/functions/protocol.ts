@@ -116,6 +116,7 @@ export type CallOperation =
     ]
   | readonly [operation: 'invoke', fn: string, input: Payload]
   | readonly [operation: 'state', state: string]
+  | readonly [operation: 'read', stream: string, cursor: Json | undefined, limit: Json | undefined]
   | readonly [operation: 'secret', name: string]
   | readonly [
       operation: 'provider',

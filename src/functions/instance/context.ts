@@ -64,6 +64,8 @@ export function createContext(
       invoke(link, running, nameOf(fn, 'ctx.invoke', 'function'), input),
     state: (handle: Named | string, record: unknown) =>
       effects.state(nameOf(handle, 'ctx.state', 'state'), record),
+    read: (stream: Named | string, after?: unknown, options?: { readonly limit?: number }) =>
+      readPage(link, running, nameOf(stream, 'ctx.read', 'stream'), after, options?.limit),
     secret: (name: string) => readSecret(around, running, name),
   };
   if (spec.providers.length > 0) addProviders(context, around, running);
@@ -93,6 +95,18 @@ function rejecting<Value>(begin: () => Promise<Value>): Promise<Value> {
   } catch (error) {
     return Promise.reject(error);
   }
+}
+
+async function readPage(
+  link: Link,
+  running: Running,
+  stream: string,
+  after: unknown,
+  limit: number | undefined,
+): Promise<unknown> {
+  const cursor = after === undefined ? undefined : (plainArgument(after) as Json);
+  const page = await link.call(running, ['read', stream, cursor, limit]);
+  return JSON.parse(new TextDecoder().decode(page as Uint8Array));
 }
 
 async function readSecret({ spec, link }: Surroundings, running: Running, name: string): Promise<string> {
