@@ -1,8 +1,10 @@
-import { harnessModule } from '../../functions/index.ts';
 import { runtimeContract } from '../../functions/port.contract.ts';
 import { createWorkerThreadsRuntime } from './runtime.ts';
 
-const options = { harness: harnessModule(), sdk: new URL('../../sdk/index.ts', import.meta.url) };
+const options = {
+  harness: new URL('../../functions/instance/main.ts', import.meta.url),
+  sdk: new URL('../../sdk/index.ts', import.meta.url),
+};
 
 runtimeContract('worker threads, from spares', () =>
   createWorkerThreadsRuntime({ ...options, spareMemoryBytes: 64 * 1024 ** 2 }),

@@ -32,8 +32,8 @@ export interface FunctionsDependencies {
   readonly ids: Ids;
   readonly random: Random;
   readonly config: FunctionsConfig;
-  /** Where `ctx.emit` goes outside stream functions. */
-  readonly streams: Pick<Streams, 'publish'>;
+  /** Where `ctx.emit` goes outside stream functions, and where `ctx.read` reads. */
+  readonly streams: Pick<Streams, 'publish' | 'describe' | 'read'>;
   readonly secrets: Pick<Secrets, 'read'>;
   /** What other rooms put on `ctx`. */
   readonly providers: readonly ContextProvider[];
@@ -156,7 +156,9 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
         settled: false,
         resolve: resolveOutcome,
         reject,
+        unlisten: undefined,
         release() {
+          work.unlisten?.();
           snapshot.leave();
           if (--inFlight === 0) drained?.();
         },

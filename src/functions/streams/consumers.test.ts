@@ -476,3 +476,21 @@ test('however often a redrive breaks off, each dead letter is given again once',
   assert.deepEqual(sorted(log.values('alerts')), numbers(30));
   await stop();
 });
+
+test('large emits go in several commits, and one event that emits too much fails', async () => {
+  const { log, dispatcher, run, settle, stop } = setup();
+  const sizes: number[] = [];
+  log.onCommit = ({ appends }) => void sizes.push(appends.reduce((sum, { batch }) => sum + batch.length, 0));
+  const million = 'x'.repeat(1_000_000);
+  dispatcher.handler = ({ value }, { emit }) => {
+    for (let count = value === 5 ? 9 : 1; count > 0; count--) emit('alerts', million);
+  };
+  log.publish('payments', payments(24, 24));
+  const batch = { size: 1, waitMs: 0 };
+  await run(streamFunction('score', ['payments'], { batch, retry: { attempts: 1, backoffMs: 1 } }));
+  await settle();
+  assert.equal(log.records('alerts').length, 23);
+  assert.ok(Math.max(...sizes) < 6_000_000, `${Math.max(...sizes)} bytes in one commit`);
+  assert.deepEqual(log.values('score.dlq'), [5]);
+  await stop();
+});
