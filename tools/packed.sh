@@ -23,7 +23,7 @@ npm pkg set "dependencies.millrace=file:$(ls "$work"/millrace-*.tgz)"
 npm install --silent
 npm test --silent
 
-npx millrace dev --json --api-port 0 --edge-port 0 --kafka-port off >"$work/ready" 2>"$work/log" &
+npx millrace dev --json --api-port 0 --edge-port 0 >"$work/ready" 2>"$work/log" &
 platform=$!
 for _ in $(seq 100); do
   [ -s "$work/ready" ] && break

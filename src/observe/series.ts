@@ -8,7 +8,6 @@ import {
   type SampleStore,
   type SeriesKind,
 } from './port.ts';
-import type { Series } from './samples.ts';
 
 export interface SeriesQuery {
   readonly kind?: SeriesKind;
@@ -26,6 +25,12 @@ export interface Point {
   readonly p50Ms?: number;
   readonly p90Ms?: number;
   readonly p99Ms?: number;
+}
+
+export interface Series {
+  readonly kind: SeriesKind;
+  readonly name: string;
+  readonly points: readonly Point[];
 }
 
 const WANTED_POINTS = 100;
