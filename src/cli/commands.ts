@@ -24,6 +24,10 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'show', summary: 'one stream in full: offsets, groups, lag', load: () => import('./show.ts') },
   { name: 'emit', summary: 'publish records', load: () => import('./emit.ts') },
   { name: 'tail', summary: 'follow records', load: () => import('./tail.ts') },
+  { name: 'logs', summary: 'what functions and the platform logged', load: () => import('./logs.ts') },
+  { name: 'top', summary: 'what happens now, live', load: () => import('./top.ts') },
+  { name: 'secret', summary: 'set, list and remove secrets', load: () => import('./secret.ts') },
   { name: 'token', summary: 'make, list and revoke access tokens', load: () => import('./token.ts') },
   { name: 'verify', summary: 'read all stored data and name damages', load: () => import('./verify.ts') },
+  { name: 'completion', summary: 'completion for bash, zsh and fish', load: () => import('./completion.ts') },
 ];
