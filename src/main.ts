@@ -2,18 +2,29 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fsBlobStore, fsDisk } from './adapters/fs/index.ts';
-import { memoryBlobStore, memoryLogStore, memoryStateStore } from './adapters/memory/index.ts';
+import { fsBlobStore, fsDisk, fsLogArchive, fsSampleStore } from './adapters/fs/index.ts';
+import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
+import {
+  memoryBlobStore,
+  memoryLogArchive,
+  memoryLogStore,
+  memorySampleStore,
+  memoryStateStore,
+} from './adapters/memory/index.ts';
 import { sqliteStateStore } from './adapters/sqlite/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
   createFunctions,
+  createInvocations,
+  createSchedules,
   createStreamConsumers,
   type Functions,
   functionsSection,
   harnessModule,
+  invocationsSection,
   type Runtime,
+  type Schedules,
   type StreamConsumers,
   streamConsumersDeployable,
 } from './functions/index.ts';
@@ -21,8 +32,16 @@ import {
   type ApiDoor,
   appRoutes,
   createApiDoor,
+  createEdge,
+  type Edge,
+  edgeSection,
+  functionRoutes,
+  observeRoutes,
   operationRoutes,
   type RouteGroup,
+  redriveRoutes,
+  secretRoutes,
+  statusPageRoutes,
   streamRoutes,
   tokenRoutes,
 } from './gateway/index.ts';
@@ -36,7 +55,10 @@ import {
   createWorkers,
   type DataFolder,
   type Facts,
+  type Field,
+  flagName,
   type Guard,
+  type Ids,
   type LifecycleState,
   loadConfigFile,
   MillraceError,
@@ -45,13 +67,20 @@ import {
   platformSection,
   type Random,
   resolveConfig,
+  type Secrets,
   type Service,
   type StateStore,
   siblingModule,
   systemClock,
   systemRandom,
 } from './kernel/index.ts';
-import { createMetrics } from './observe/index.ts';
+import {
+  createLogs,
+  createMetrics,
+  createSamples,
+  type LogArchive,
+  type SampleStore,
+} from './observe/index.ts';
 import {
   createEmbeddedLog,
   createFacts,
@@ -63,7 +92,14 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection] as const;
+export const SECTIONS = [platformSection, functionsSection, invocationsSection, edgeSection] as const;
+
+/** Every flag of the configuration, for the command line's help and parser. */
+export function configurationFields() {
+  return SECTIONS.flatMap((section) =>
+    Object.entries<Field>(section.fields).map(([key, field]) => ({ flag: flagName(key), field })),
+  );
+}
 
 export type PlatformConfig = Config<typeof SECTIONS>;
 
@@ -79,6 +115,10 @@ export interface PlatformOverrides {
   readonly runtime?: Runtime;
   /** More routes for the API port. */
   readonly routes?: readonly RouteGroup[];
+  /** Runs functions in this thread, with the handlers it has loaded, instead of in instances of their own. */
+  readonly handlerOf?: InProcessOptions['handlerOf'];
+  /** What functions and routes read secrets from; the platform's own unless told. */
+  readonly secrets?: Pick<Secrets, 'read'>;
 }
 
 /** Where the doors are; null for those that are closed. */
@@ -93,8 +133,10 @@ export interface Platform extends AsyncDisposable {
   readonly addresses: Addresses;
   readonly streams: Streams;
   readonly functions: Functions;
+  readonly schedules: Schedules;
   readonly consumers: StreamConsumers;
   readonly delivery: Delivery;
+  readonly ids: Ids;
   readonly store: StateStore;
   readonly blobs: BlobStore;
   readonly facts: Facts;
@@ -122,25 +164,42 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   // Rooms
   const metrics = createMetrics(processUsage);
+  const samples = createSamples({ store: substrate.samples, clock });
+  const logs = createLogs({ archive: substrate.logs, clock });
   const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
   const streams = createStreams({ log, state: store, clock, workers });
   const facts = createFacts(streams, { clock });
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
+  const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
   const functions = createFunctions({
-    runtime:
-      overrides.runtime ??
-      createWorkerThreadsRuntime({ harness: harnessModule(), sdk, spares: config.functions.functionSpares }),
+    runtime: runtimeOf(config, overrides, sdk),
     clock,
     ids,
     random,
     config: config.functions,
     streams,
-    secrets,
+    secrets: readable,
     providers: [],
   });
+  const invocations = createInvocations({
+    dispatcher: functions,
+    state: store,
+    clock,
+    ids,
+    random,
+    config: config.invocations,
+  });
+  const edge = openEdge(config, {
+    clock,
+    ids,
+    secrets: readable,
+    dispatcher: functions,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
+  });
+  const schedules = createSchedules({ state: store, dispatcher: functions, clock, ids, random });
   const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
   const delivery = createDelivery({
     state: store,
@@ -148,12 +207,28 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     facts,
     clock,
     ids,
-    engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
+    engines: [
+      streamsDeployable(streams),
+      functions.deployable,
+      edge.deployable,
+      schedules.deployable,
+      streamConsumersDeployable(consumers),
+    ],
     cacheFolder,
   });
 
   // Doors
-  const addresses = (): Addresses => ({ edge: null, api: api?.url ?? null, kafka: null });
+  const addresses = (): Addresses => ({
+    edge: edge.url === '' ? null : edge.url,
+    api: api?.url ?? null,
+    kafka: null,
+  });
+  const status = () => ({
+    ...statusOf(streams),
+    functions: functions.list().length,
+    addresses: { ...addresses() },
+    data: substrate.place,
+  });
   const api = openApi(config, {
     clock,
     guard,
@@ -162,29 +237,49 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     groups: [
       streamRoutes({ streams, state: store, clock }),
       appRoutes({ delivery }),
+      functionRoutes({ functions, invocations, ids }),
+      redriveRoutes({ consumers }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
         state: () => lifecycle.state,
         metrics: () => metrics.render(),
         verify: async () => reportOf(await log.verify()),
-        status: () => ({ ...statusOf(streams), addresses: { ...addresses() }, data: substrate.place }),
+        status,
       }),
+      observeRoutes({
+        samples,
+        logs,
+        streams,
+        clock,
+        functions: () => functions.list(),
+        status: () => ({ state: lifecycle.state, version, ...status() }),
+      }),
+      secretRoutes({ secrets }),
+      statusPageRoutes(),
       ...(overrides.routes ?? []),
     ],
   });
 
   const lifecycle = createLifecycle([
     ...substrate.services,
+    samples,
+    logs,
     workers,
     streams,
     facts,
     functions,
     consumers,
+    schedules,
     delivery,
+    // After delivery: what waits from before needs the versions that delivery brings back.
+    invocations,
     doorCheck(config, tokens),
+    ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
   ]);
+
+  const stop = (): Promise<void> => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]());
 
   return {
     get state() {
@@ -195,8 +290,10 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     },
     streams,
     functions,
+    schedules,
     consumers,
     delivery,
+    ids,
     store,
     blobs,
     facts,
@@ -204,8 +301,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     tokens,
     secrets,
     start: () => lifecycle.start(),
-    stop: () => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]()),
-    [Symbol.asyncDispose]: () => lifecycle.stop(settings.drain),
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 
@@ -268,12 +365,18 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
+/** What samples may take on disk, and what logs may. */
+const OBSERVE_BYTES = 64 * 1024 * 1024;
+const LOG_AGE_MS = 7 * 24 * 3_600_000;
+
 interface Substrate {
   /** The folder, or 'memory'. */
   readonly place: string;
   readonly log: LogStore;
   readonly store: StateStore;
   readonly blobs: BlobStore;
+  readonly samples: SampleStore;
+  readonly logs: LogArchive;
   /** Local folder for what can be made again. */
   readonly cacheFolder: string;
   readonly services: readonly Service[];
@@ -288,15 +391,24 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
     name: 'cache folder',
     stop: () => rm(cacheFolder, { recursive: true, force: true }),
   };
-  return { place: 'memory', log, store, blobs, cacheFolder, services: [cache, store, blobs, log] };
+  const samples = memorySampleStore();
+  const logs = memoryLogArchive();
+  const services = [cache, store, blobs, log];
+  return { place: 'memory', log, store, blobs, samples, logs, cacheFolder, services };
 }
 
 function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
   const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
+  const samples = fsSampleStore({ folder: join(path, 'observe', 'samples'), mostBytes: OBSERVE_BYTES });
+  const logs = fsLogArchive({
+    folder: join(path, 'observe', 'logs'),
+    mostBytes: OBSERVE_BYTES,
+    mostAgeMs: LOG_AGE_MS,
+  });
   const services = [dataFolder(path, clock), store, blobs, log];
-  return { place: path, log, store, blobs, cacheFolder: join(path, 'cache'), services };
+  return { place: path, log, store, blobs, samples, logs, cacheFolder: join(path, 'cache'), services };
 }
 
 /** Holds the lock for as long as anything uses the folder. */
@@ -344,6 +456,30 @@ function openApi(
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function runtimeOf(config: PlatformConfig, overrides: PlatformOverrides, sdk: URL): Runtime {
+  const harness = harnessModule();
+  if (overrides.runtime) return overrides.runtime;
+  if (overrides.handlerOf) return createInProcessRuntime({ harness, handlerOf: overrides.handlerOf });
+  return createWorkerThreadsRuntime({ harness, sdk, spares: config.functions.functionSpares });
+}
+
+/** Made even when its door stays closed: it checks at deployment whose routes are whose. */
+function openEdge(
+  config: PlatformConfig,
+  parts: Pick<Parameters<typeof createEdge>[0], 'clock' | 'ids' | 'secrets' | 'dispatcher' | 'fallback'>,
+): Edge {
+  const { edgeHost, edgePort, tlsCertificate, tlsKey } = config.platform;
+  return createEdge({
+    ...parts,
+    host: edgeHost,
+    port: edgePort === 'off' ? 0 : edgePort,
+    config: config.edge,
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),

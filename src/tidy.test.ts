@@ -25,7 +25,7 @@ const MAY_IMPORT: { readonly [room: string]: readonly string[] } = {
   ],
   adapters: ['kernel'],
   cli: ['sdk', 'build', 'main'],
-  testing: ['sdk', 'build', 'main'],
+  testing: ['sdk', 'kernel', 'build', 'main'],
 };
 
 /** Doors beside `index.ts`: the ports, what is spoken across them, and the rules that every log store shares. */

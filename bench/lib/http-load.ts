@@ -12,10 +12,14 @@ export interface LoadPlan {
   readonly bodyBase64: string;
   readonly warmupMs: number;
   readonly durationMs: number;
+  /** Requests of all connections together; left out: as fast as answers come. */
+  readonly ratePerSecond?: number;
 }
 
 export interface LoadResult {
+  /** Those that were answered, but for refusals with 429. */
   readonly requests: number;
+  readonly throttled: number;
   readonly seconds: number;
   readonly failures: number;
   readonly p50Ms: number;

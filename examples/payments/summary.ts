@@ -21,8 +21,7 @@ export interface Summary {
 /** Keeps the score: which payments were fraud, which raised alerts, and how long that took. */
 export class Scoreboard {
   private readonly frauds = new Set<number>();
-  private readonly genuineAlerts = new Set<number>();
-  private readonly trueAlerts = new Set<number>();
+  private readonly alerted = new Set<number>();
   private readonly sent = new SentTimes();
   private readonly latencies = new Latencies();
   private highestId = -1;
@@ -39,22 +38,24 @@ export class Scoreboard {
   }
 
   alert(alert: { readonly payment: number; readonly rule: string }, nowMs: number): void {
-    // Payments from elsewhere (a `curl` to the intake) are not in the source, so nobody knows their truth.
-    if (alert.payment > this.highestId) return;
     const key = `${alert.payment} ${alert.rule}`;
     if (this.seen.has(key)) this.duplicateAlerts++;
     this.seen.add(key);
-    (this.frauds.has(alert.payment) ? this.trueAlerts : this.genuineAlerts).add(alert.payment);
+    this.alerted.add(alert.payment);
     const sentMs = this.sent.of(alert.payment);
     if (sentMs !== undefined) this.latencies.add(nowMs - sentMs);
   }
 
+  /** The alerts of an earlier run are read before its payments are: who was right is told only here. */
   counts(): Pick<Summary, 'alerts' | 'trueAlerts' | 'falseAlerts' | 'missedFrauds' | 'ingestToAlertMs'> {
+    // Payments from elsewhere (a `curl` to the intake) are not in the source, so nobody knows their truth.
+    const judged = [...this.alerted].filter((id) => id <= this.highestId);
+    const trueAlerts = judged.filter((id) => this.frauds.has(id)).length;
     return {
-      alerts: this.trueAlerts.size + this.genuineAlerts.size,
-      trueAlerts: this.trueAlerts.size,
-      falseAlerts: this.genuineAlerts.size,
-      missedFrauds: this.frauds.size - this.trueAlerts.size,
+      alerts: judged.length,
+      trueAlerts,
+      falseAlerts: judged.length - trueAlerts,
+      missedFrauds: this.frauds.size - trueAlerts,
       ingestToAlertMs: { p50: this.latencies.percentile(0.5), p99: this.latencies.percentile(0.99) },
     };
   }

@@ -12,4 +12,5 @@ export {
   type BuiltApp,
   createBuilder,
 } from './build.ts';
-export { manifestOfModule } from './from-module.ts';
+export { artifactOfModule } from './from-module.ts';
+export { type AppIdentity, identifyApp } from './package.ts';

@@ -22,8 +22,14 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'status', summary: 'how the platform is', load: () => import('./status.ts') },
   { name: 'ls', summary: 'what there is', load: () => import('./ls.ts') },
   { name: 'show', summary: 'one stream in full: offsets, groups, lag', load: () => import('./show.ts') },
+  { name: 'invoke', summary: 'call a function', load: () => import('./invoke.ts') },
   { name: 'emit', summary: 'publish records', load: () => import('./emit.ts') },
   { name: 'tail', summary: 'follow records', load: () => import('./tail.ts') },
+  {
+    name: 'redrive',
+    summary: 'give dead letters to their function again',
+    load: () => import('./redrive.ts'),
+  },
   { name: 'token', summary: 'make, list and revoke access tokens', load: () => import('./token.ts') },
   { name: 'verify', summary: 'read all stored data and name damages', load: () => import('./verify.ts') },
 ];

@@ -65,3 +65,49 @@ export const count = fn('count', { on: done }, async () => {});`,
   );
   await dev.stop();
 });
+
+/** Values of a stream, as they come. */
+async function* follow(api: string, stream: string): AsyncGenerator<unknown> {
+  const response = await fetch(`${api}/streams/${stream}/records?from=start`, {
+    headers: { accept: 'text/event-stream' },
+  });
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    const lines = text.split('\n');
+    text = lines.pop()!;
+    for (const line of lines) {
+      if (line.startsWith('data:')) yield (JSON.parse(line.slice(5)) as { value: unknown }).value;
+    }
+  }
+}
+
+test('records after a save are handled by the new code, and a broken save leaves the old code at work', async () => {
+  await using desk = await createDesk();
+  const app = (answer: string): string => `import { fn, stream } from 'millrace';
+export const questions = stream('questions');
+export const answers = stream('answers');
+export const reply = fn('reply', { on: questions, from: 'start' }, async (record, ctx) => {
+  await ctx.emit(answers, { of: record.value, says: ${answer} });
+});
+`;
+  await desk.write({ 'package.json': '{"name":"oracle"}', 'app.ts': app(`'one'`) });
+  const dev = desk.start('dev');
+  const { api } = await dev.ready;
+  const answers = follow(api, 'answers');
+  const ask = async (question: number): Promise<unknown> => {
+    await fetch(`${api}/streams/questions/records`, { method: 'POST', body: JSON.stringify(question) });
+    return (await answers.next()).value;
+  };
+  assert.deepEqual(await ask(1), { of: 1, says: 'one' });
+  await dev.line(/oracle runs version/);
+
+  await desk.write({ 'app.ts': app(`'two'`) });
+  await dev.line(/oracle runs version/);
+  assert.deepEqual(await ask(2), { of: 2, says: 'two' });
+
+  await desk.write({ 'app.ts': app(`'three`) });
+  await dev.line(/app\.ts:5: /);
+  assert.deepEqual(await ask(3), { of: 3, says: 'two' });
+  await dev.stop();
+});

@@ -4,7 +4,7 @@ import type { Platform } from '../main.ts';
 import { APP_OPTION, appModule } from './app-source.ts';
 import { type Command, type CommandCall, textOption } from './command.ts';
 import { type ExitCode, wrongUsage } from './exit.ts';
-import { createReloader } from './reloader.ts';
+import { createReloader, type Reloader } from './reloader.ts';
 import { announce, CONFIGURATION, configurationFlags, watchSignals } from './start.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -28,49 +28,60 @@ async function dev(call: CommandCall): Promise<ExitCode> {
   if (app !== undefined && modules.length > 1)
     throw wrongUsage('--app names one app; give one module with it.');
   const signals = watchSignals();
-  const { createPlatform, loadConfig, onFunctionLog, onLog } = await import('../main.ts');
-  const config = await loadConfig({
-    flags: configurationFlags(call),
-    env: process.env,
-    folder: process.cwd(),
-  });
-  onLog((line) => terminal.note(line));
-  onFunctionLog((line) => terminal.note(line));
-  const platform = createPlatform(config, { fallbackPorts: true });
-  await platform.start();
   const builder = createBuilder({ repeated: true });
-  const pending = createPending(platform, terminal);
+  const pending = createPending(terminal);
   const reloaders = modules.map((module) => {
     const failed = (error: unknown): void => terminal.note(`millrace: ${(error as Error).message}`);
     const deliver = (built: BuiltApp): Promise<void> => pending.deliver(module, built);
     return createReloader({ builder, module, app, deliver, failed });
   });
+  try {
+    // The apps are built while the platform starts.
+    const building = startInTurn(reloaders);
+    const platform = await startPlatform(call);
+    await building;
+    await pending.open(platform);
+    await announce(call, platform);
+    terminal.note(`millrace: ${await signals.first}; stopping (again to end at once)`);
+    await Promise.all(reloaders.map((reloader) => reloader.stop()));
+    await platform.stop();
+    return 0;
+  } finally {
+    await Promise.all(reloaders.map((reloader) => reloader.stop()));
+    await builder.close();
+  }
+}
+
+async function startInTurn(reloaders: readonly Reloader[]): Promise<void> {
   for (const reloader of reloaders) await reloader.start();
-  await pending.open();
-  await announce(call, platform);
-  const name = await signals.first;
-  terminal.note(`millrace: ${name}; stopping (again to end at once)`);
-  for (const reloader of reloaders) await reloader.stop();
-  await builder.close();
-  await platform.stop();
-  return 0;
+}
+
+async function startPlatform(call: CommandCall): Promise<Platform> {
+  const { createPlatform, loadConfig, onFunctionLog, onLog } = await import('../main.ts');
+  const folder = process.cwd();
+  const config = await loadConfig({ flags: configurationFlags(call), env: process.env, folder });
+  onLog((line) => call.terminal.note(line));
+  onFunctionLog((line) => call.terminal.note(line));
+  const platform = createPlatform(config, { fallbackPorts: true });
+  await platform.start();
+  return platform;
 }
 
 interface Pending {
   deliver(module: string, built: BuiltApp): Promise<void>;
   /** From now on what is delivered is deployed at once; what came before is deployed as one. Never throws. */
-  open(): Promise<void>;
+  open(platform: Platform): Promise<void>;
 }
 
 /** Apps that refer to each other come together: what cannot be deployed yet waits for the next that is built. */
-function createPending(platform: Platform, terminal: Terminal): Pending {
+function createPending(terminal: Terminal): Pending {
   const waiting = new Map<string, BuiltApp>();
-  let opened = false;
+  let delivery: Platform['delivery'] | undefined;
 
   const deploy = async (modules: readonly string[]): Promise<void> => {
     const startedMs = performance.now();
     const built = modules.map((module) => waiting.get(module)!);
-    const done = await platform.delivery.deployTogether(built, 'dev');
+    const done = await delivery!.deployTogether(built, 'dev');
     for (const module of modules) waiting.delete(module);
     const tookMs = Math.round(performance.now() - startedMs);
     for (const { app, to, changed } of done) {
@@ -98,10 +109,10 @@ function createPending(platform: Platform, terminal: Terminal): Pending {
   return {
     async deliver(module, built) {
       waiting.set(module, built);
-      if (opened) await deployWaiting();
+      if (delivery) await deployWaiting();
     },
-    async open() {
-      opened = true;
+    async open(platform) {
+      delivery = platform.delivery;
       await deployWaiting().catch((error: unknown) => terminal.note(`millrace: ${(error as Error).message}`));
     },
   };

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   type AppVersion,
@@ -8,6 +8,7 @@ import {
   type BlobStore,
   type Manifest,
   MillraceError,
+  sha256,
 } from '../kernel/index.ts';
 
 /**
@@ -21,13 +22,19 @@ export interface Artifacts {
   store(artifact: Artifact): Promise<void>;
   /** Throws VERSION_NOT_FOUND. */
   manifest(app: string, version: string): Promise<Manifest>;
-  /** The version with its files in a local folder; from `files` when they are at hand, else from the store. */
-  materialise(manifest: Manifest, files?: Artifact['files']): Promise<AppVersion>;
+  /**
+   * The version with its files in a local folder; from `files` when they are at hand, else from the store. What `like`
+   * has too is linked, so that many versions take little room.
+   */
+  materialise(manifest: Manifest, files?: Artifact['files'], like?: AppVersion): Promise<AppVersion>;
   /** Where `materialise` puts it. */
   locate(manifest: Manifest): AppVersion;
-  /** Removes what a crash left half laid out. */
-  clean(): Promise<void>;
-  /** Removes all versions of the app but those in `keep`. */
+  /**
+   * Removes local folders of all but these versions, and what a crash left half laid out. For the start: while the platform
+   * runs, instances of functions that did not change may load from the folder of any earlier version.
+   */
+  clean(active: readonly AppVersion[]): Promise<void>;
+  /** Removes all versions of the app but those in `keep` from the store. */
   prune(app: string, keep: readonly string[]): Promise<void>;
 }
 
@@ -36,6 +43,8 @@ export interface ArtifactOptions {
   /** Local folder for files that can be made again. */
   readonly cacheFolder: string;
 }
+
+const SMALL_BYTES = 128 * 1024;
 
 const fileKey = (app: string, hash: string): string => `artifacts/${app}/files/${hash}`;
 const manifestKey = (app: string, version: string): string => `artifacts/${app}/versions/${version}`;
@@ -62,15 +71,20 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
 
   return {
     locate,
-    async clean() {
-      const names = await readdir(cacheFolder).catch(() => []);
-      const halves = names.filter((name) => name.startsWith('.'));
-      await Promise.all(halves.map((name) => rm(join(cacheFolder, name), { recursive: true, force: true })));
+    async clean(active) {
+      const kept = new Set(active.map((version) => version.folder));
+      const old = (await readdir(apps).catch(() => [])).map(async (app) => {
+        for (const version of await readdir(join(apps, app)).catch(() => [])) {
+          const folder = join(apps, app, version);
+          if (!kept.has(folder)) await rm(folder, { recursive: true, force: true });
+        }
+      });
+      await Promise.all(old);
     },
     async verify({ manifest, files }) {
-      for (const { path, sha256 } of manifest.files) {
+      for (const { path, sha256: expected } of manifest.files) {
         const bytes = files.get(path);
-        if (!bytes || (await hashOf(bytes)) !== sha256) throw damaged(path);
+        if (!bytes || (await hashOf(bytes)) !== expected) throw damaged(path);
       }
     },
     async store({ manifest, files }) {
@@ -93,7 +107,8 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
       }
       return JSON.parse(Buffer.from(await blobs.get(key)).toString()) as Manifest;
     },
-    async materialise(manifest, files) {
+    async materialise(manifest, files, like) {
+      const { app } = manifest;
       const version = locate(manifest);
       if (existsSync(version.folder)) {
         if (await isIntact(version)) {
@@ -102,19 +117,18 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
         }
         await rm(version.folder, { recursive: true });
       }
-      const building = join(cacheFolder, `.${randomUUID()}`);
+      const building = join(apps, app, `.${randomUUID()}`);
       await mkdir(building, { recursive: true });
       const folders = new Set(manifest.files.map((file) => dirname(join(building, file.path))));
       for (const folder of folders) await mkdir(folder, { recursive: true });
       await Promise.all(
-        manifest.files.map(async ({ path, sha256 }) =>
-          writeFile(
-            join(building, path),
-            files?.get(path) ?? (await blobs.get(fileKey(manifest.app, sha256))),
-          ),
-        ),
+        manifest.files.map(async ({ path, sha256 }) => {
+          const same = like?.manifest.files.find((file) => file.path === path && file.sha256 === sha256);
+          if (same && (await linked(join(like!.folder, path), join(building, path)))) return;
+          const bytes = files?.get(path) ?? (await blobs.get(fileKey(manifest.app, sha256)));
+          await writeFile(join(building, path), bytes);
+        }),
       );
-      await mkdir(dirname(version.folder), { recursive: true });
       await rename(building, version.folder);
       intact.add(version.folder);
       return version;
@@ -129,17 +143,13 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
         const gone = await pruneBlobs(blobs, `artifacts/${app}/${folder}/`, kept);
         for (const key of gone) stored.delete(key);
       }
-      for (const version of await readdir(join(apps, app)).catch(() => [])) {
-        if (keep.includes(version)) continue;
-        intact.delete(join(apps, app, version));
-        await rm(join(apps, app, version), { recursive: true, force: true });
-      }
     },
   };
 }
 
-/** The hash is computed off the main thread: an artifact may have hundreds of megabytes. */
+/** Large files are hashed off the main thread; for small ones the way there and back takes longer than the hash. */
 async function hashOf(bytes: Uint8Array): Promise<string> {
+  if (bytes.length <= SMALL_BYTES) return sha256(bytes);
   const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
   return Buffer.from(digest).toString('hex');
 }
@@ -147,6 +157,14 @@ async function hashOf(bytes: Uint8Array): Promise<string> {
 function damaged(path: string): MillraceError {
   const message = `The file '${path}' of the artifact does not match its hash. Deploy again.`;
   return new MillraceError('APP_INVALID', message, { errors: [{ path: `/files/${path}`, message }] });
+}
+
+/** Whether `to` is now another name of the file `from`; not every file system can. */
+function linked(from: string, to: string): Promise<boolean> {
+  return link(from, to).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Answers what it deleted. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { memoryBlobStore, memoryStateStore } from '../adapters/memory/index.ts';
 import { isMillraceError, manualClock } from '../kernel/index.ts';
-import { artifactOf, createWorld, type World } from './fixtures.ts';
+import { artifactOf, createWorld, type World } from './fixtures.support.ts';
 
 const world = (): Promise<World> => {
   const clock = manualClock();
@@ -264,13 +264,17 @@ test('old versions and their files are dropped; the newest twenty can be gone ba
   for (const artifact of artifacts) await delivery.deploy(artifact, 'ann');
   assert.equal((await delivery.versions('pay')).length, 20);
   const folder = join(delivery.find('pay').folder, '..');
-  await assert.rejects(stat(join(folder, artifacts[4]!.manifest.version)));
+  // An instance of a function that did not change may still load from there, until the platform ends.
+  await stat(join(folder, artifacts[4]!.manifest.version));
   assert.equal(
     (await errorOf(delivery.rollback('pay', 'ann', artifacts[4]!.manifest.version))).code,
     'VERSION_NOT_FOUND',
   );
   await delivery.rollback('pay', 'ann', artifacts[5]!.manifest.version);
   assert.equal(await readFile(join(delivery.find('pay').folder, 'functions/f.js'), 'utf8'), '5;');
+  const next = here.open().delivery;
+  await next.start!();
+  assert.deepEqual(await readdir(folder), [artifacts[5]!.manifest.version]);
 });
 
 test('what comes from outside is checked: manifests, hashes, versions, paths', async () => {

@@ -154,7 +154,8 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   return {
     name: 'delivery',
-    start: () => startApps({ ...options, artifacts, records, activated, recover: transitions.recover }),
+    start: () =>
+      startApps({ ...options, artifacts, records, active, activated, recover: transitions.recover }),
     stop: () => inTurn(async () => undefined),
     plan: async (manifest) => {
       const next = checkManifest(manifest);
@@ -201,17 +202,19 @@ function createTurns(): <Result>(work: () => Promise<Result>) => Promise<Result>
 interface StartOptions extends Pick<DeliveryOptions, 'engines'> {
   readonly artifacts: Artifacts;
   readonly records: Records;
+  readonly active: ReadonlyMap<string, AppVersion>;
   readonly activated: (app: string, version: AppVersion) => void;
   readonly recover: () => Promise<void>;
 }
 
 /** Every app serves what it served; then deployments that were cut off are undone or finished. */
-async function startApps({ engines, artifacts, records, activated, recover }: StartOptions): Promise<void> {
-  await artifacts.clean();
+async function startApps(options: StartOptions): Promise<void> {
+  const { engines, artifacts, records, activated, recover } = options;
   const open = new Map((await records.journals()).map((journal) => [journal.app, journal]));
-  for (const { app, active } of await records.apps()) {
+  for (const record of await records.apps()) {
+    const { app } = record;
     const journal = open.get(app);
-    const version = journal?.step === 'activate' ? journal.from : active;
+    const version = journal?.step === 'activate' ? journal.from : record.active;
     if (version === null) continue;
     const next = await artifacts
       .manifest(app, version)
@@ -223,6 +226,7 @@ async function startApps({ engines, artifacts, records, activated, recover }: St
     activated(app, next);
   }
   await recover();
+  await artifacts.clean([...options.active.values()]);
 }
 
 async function prune(

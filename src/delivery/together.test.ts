@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { memoryBlobStore, memoryStateStore } from '../adapters/memory/index.ts';
 import { manualClock } from '../kernel/index.ts';
-import { artifactOf, createWorld, type World } from './fixtures.ts';
+import { artifactOf, createWorld, type World } from './fixtures.support.ts';
 
 const world = (): Promise<World> => {
   const clock = manualClock();

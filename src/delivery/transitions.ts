@@ -157,8 +157,8 @@ async function begin(
 /** Stores the versions and lays them out: neither waits for the other. */
 async function bringIn(changes: readonly Change[], artifacts: Artifacts): Promise<void> {
   await Promise.all(
-    changes.flatMap(({ next, files }) => [
-      next && artifacts.materialise(next, files),
+    changes.flatMap(({ current, next, files }) => [
+      next && artifacts.materialise(next, files, current),
       next && files && artifacts.store({ manifest: next, files }),
     ]),
   );

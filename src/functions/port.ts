@@ -77,5 +77,11 @@ export interface InstanceChannel {
 
 /** What the harness module exports. An adapter loads it ahead of time and calls `serve` when a function is assigned. */
 export interface InstanceHarness {
-  serve(spec: InstanceSpec, channel: InstanceChannel): Promise<void>;
+  serve(spec: InstanceSpec, channel: InstanceChannel, surroundings?: InstanceSurroundings): Promise<void>;
+}
+
+/** For instances that share their thread with something else. */
+export interface InstanceSurroundings {
+  /** The function's handler, instead of importing it from the artifact. */
+  readonly handler: (event: unknown, context: unknown) => unknown;
 }

@@ -2,6 +2,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import type { Instance, InstanceEnd, InstanceListener, InstanceSpec, Runtime } from '../../functions/port.ts';
 import type { FromInstance, ToInstance } from '../../functions/protocol.ts';
 import { siblingModule } from '../../kernel/index.ts';
+import { BOOTSTRAP, strippedSources } from './sources.ts';
 import { createSpares, type Spares } from './spares.ts';
 import type { Assignment, WorkerStart } from './worker-data.ts';
 
@@ -24,7 +25,9 @@ const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
  * process, the file system, the network. It is no security boundary.
  */
 export function createWorkerThreadsRuntime(options: WorkerThreadsOptions): Runtime {
-  const start: WorkerStart = { harness: options.harness.href, sdk: options.sdk.href };
+  const [harness, sdk] = [options.harness.href, options.sdk.href];
+  const worker = siblingModule(import.meta.url, './worker').href;
+  const start: WorkerStart = { harness, sdk, worker, sources: strippedSources([worker, harness, sdk]) };
   const instances = new Set<ThreadInstance>();
   const spares: Spares = createSpares({
     size: options.spares ?? 2,
@@ -64,7 +67,8 @@ function heapLimits(memoryBytes: number): {
 }
 
 function startWorker(start: WorkerStart, memoryBytes: number): Worker {
-  const worker = new Worker(siblingModule(import.meta.url, './worker'), {
+  const worker = new Worker(BOOTSTRAP, {
+    eval: true,
     env: {},
     argv: [],
     execArgv: [],

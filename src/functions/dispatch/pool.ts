@@ -5,10 +5,9 @@ import type { CallOperation } from '../protocol.ts';
 import type { FunctionsConfig } from './config.ts';
 import { type CallAnswer, LiveInstance, type PoolSide } from './live-instance.ts';
 import { Queue } from './queue.ts';
-import type { PoolIdentity } from './snapshot.ts';
 import type { Outcome } from './stats.ts';
 import { failure } from './wire.ts';
-import type { Work } from './work.ts';
+import type { PoolIdentity, Work } from './work.ts';
 
 /** What all pools share: bounds of the platform, and what they report to. */
 export interface PoolSurroundings {

@@ -1,3 +1,4 @@
+import type { FunctionManifest } from '../../kernel/index.ts';
 import type { InvocationContext, InvocationEvent, InvocationOutcome } from '../invocation.ts';
 
 /** One invocation on its way through the dispatcher: first it may wait, then it runs, then it is settled once. */
@@ -32,4 +33,11 @@ export function sizeOf(event: InvocationEvent): number {
     case 'tick':
       return 0;
   }
+}
+
+/** Whose pool it is. The folder changes when a version of the app is activated that did not change the function. */
+export interface PoolIdentity {
+  readonly app: string;
+  readonly manifest: FunctionManifest;
+  folder: string;
 }

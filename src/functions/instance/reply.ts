@@ -1,5 +1,4 @@
-import { LIMITS } from '../../kernel/index.ts';
-import { TEXT_LIMIT_BYTES } from '../protocol.ts';
+import { PAYLOAD_LIMIT_BYTES, TEXT_LIMIT_BYTES } from '../protocol.ts';
 import { InstanceError } from './errors.ts';
 import { tooLarge } from './payload.ts';
 
@@ -121,7 +120,7 @@ function copied(body: Uint8Array | ArrayBuffer): Uint8Array {
 }
 
 function checkSize(bytes: Uint8Array): Uint8Array {
-  if (bytes.length > LIMITS.bodyBytes) {
+  if (bytes.length > PAYLOAD_LIMIT_BYTES) {
     throw new InstanceError('RESULT_INVALID', tooLarge('The body of the response', bytes.length).message);
   }
   return bytes;

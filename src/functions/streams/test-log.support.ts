@@ -175,10 +175,15 @@ export function createTestLog(clock: Clock): TestLog {
     offsets: (name, partitions = []) =>
       partitions.flatMap(({ topic, partition }) => positionsOf(name).get(`${topic}/${partition}`) ?? []),
   };
-  const store: Pick<LogStore, 'topics' | 'groups' | 'fetch' | 'watch' | 'bounds' | 'join' | 'append'> = {
+  const store: Pick<
+    LogStore,
+    'topics' | 'groups' | 'fetch' | 'watch' | 'bounds' | 'join' | 'append' | 'deleteRecords'
+  > = {
     topics: topicAdmin as LogStore['topics'],
     groups: groupAdmin as LogStore['groups'],
     append: async (input) => append(input),
+    // What was read stays here: nothing that these tests ask for depends on it.
+    deleteRecords: async (_partition, offset) => offset,
     fetch: async ({ offset, maxBytes, ...where }) => {
       const partition = partitionOf(where);
       const taken: Uint8Array[] = [];

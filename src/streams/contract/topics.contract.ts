@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { LIMITS } from '../../kernel/index.ts';
-import { append, type MakeStore, makeTopic, refuses, T0, T1, valuesOf } from './harness.ts';
+import { append, type MakeStore, makeTopic, refuses, T0, T1, valuesOf } from './harness.support.ts';
 
 export function topicContract(make: MakeStore): void {
   it('makes topics, finds them, lists them', async (t) => {

@@ -13,7 +13,7 @@ import {
   textOf,
   utf8,
   valuesOf,
-} from './harness.ts';
+} from './harness.support.ts';
 
 export function reopenContract(make: MakeStore): void {
   it('finds topics and records as they were', async (t) => {

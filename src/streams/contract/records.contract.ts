@@ -14,7 +14,7 @@ import {
   T1,
   utf8,
   valuesOf,
-} from './harness.ts';
+} from './harness.support.ts';
 
 export function appendContract(make: MakeStore): void {
   it('gives dense offsets in the order of append', async (t) => {

@@ -1,5 +1,5 @@
-import { LIMITS, MillraceError } from '../kernel/index.ts';
-import { DEFAULT_TOPIC_CONFIG, type TopicConfig } from './port.ts';
+import { LIMITS, MillraceError } from '../../kernel/index.ts';
+import { DEFAULT_TOPIC_CONFIG, type TopicConfig } from '../port.ts';
 
 /** Throws STREAM_NAME_INVALID. Kafka's rule, so that every client can name it. */
 export function checkTopicName(name: string): void {

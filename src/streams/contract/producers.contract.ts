@@ -12,7 +12,7 @@ import {
   T1,
   until,
   valuesOf,
-} from './harness.ts';
+} from './harness.support.ts';
 
 export function producerContract(make: MakeStore): void {
   it('appends a batch that was sent again once', async (t) => {

@@ -16,7 +16,7 @@ import type {
   ProducerIdentity,
   TopicPartition,
 } from '../port.ts';
-import { appendOf, keyedBatch, produced, readAll, settle, T0, T1, textOf, utf8 } from './harness.ts';
+import { appendOf, keyedBatch, produced, readAll, settle, T0, T1, textOf, utf8 } from './harness.support.ts';
 
 /** A disk that loses power or fails on command. */
 export interface CrashableDisk extends Disk {

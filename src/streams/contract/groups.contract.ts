@@ -13,7 +13,7 @@ import {
   textOf,
   utf8,
   valuesOf,
-} from './harness.ts';
+} from './harness.support.ts';
 
 const G = 'g';
 const numbers = (assignment: Assignment | undefined): number[] =>
@@ -261,6 +261,32 @@ export function commitContract(make: MakeStore): void {
     const committed = (await Promise.all(commits)).filter((one) => one.status === 'COMMITTED').length;
     assert.equal(position.offset, committed);
     assert.equal(state.size, 1 + committed);
+  });
+
+  it('keeps the order of commits in flight; one that throws takes along those behind it', async (t) => {
+    const { store } = await make(t);
+    await makeTopic(store);
+    const assignment = await member(store);
+    const numbered = (number: number) => ({
+      appends: [appendOf(T0, `${number}`)],
+      offsets: [at(T0, number)],
+      state: [write(0, 'last', `${number}`)],
+    });
+    const results = await Promise.all([1, 2, 3, 4].map((number) => assignment.commit(numbered(number))));
+    assert.ok(results.every((one) => one.status === 'COMMITTED'));
+    assert.deepEqual(await valuesOf(store, T0), ['1', '2', '3', '4']);
+    const damaged = appendOf(T0, 'x');
+    damaged.batch[damaged.batch.length - 1]! ^= 1;
+    const good = assignment.commit(numbered(5));
+    const bad = assignment.commit({ ...numbered(6), appends: [damaged] });
+    const behind = assignment.commit(numbered(7));
+    await refuses(bad, 'BATCH_INVALID');
+    assert.equal((await good).status, 'COMMITTED');
+    assert.deepEqual(await behind, { status: 'FENCED' });
+    assert.equal((await assignment.commit(numbered(8))).status, 'COMMITTED');
+    assert.deepEqual(await valuesOf(store, T0), ['1', '2', '3', '4', '5', '8']);
+    assert.equal(textOf((await assignment.state('s', 0)).get(utf8('last'))), '8');
+    assert.deepEqual(await assignment.position(T0), { offset: 8, done: [] });
   });
 
   it('forgets state whose time is over', async (t) => {

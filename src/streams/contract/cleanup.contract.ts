@@ -11,7 +11,7 @@ import {
   refuses,
   T0,
   valuesOf,
-} from './harness.ts';
+} from './harness.support.ts';
 
 const HOUR_MS = 3_600_000;
 const SMALL_SEGMENTS = { segmentBytes: 1024 };
