@@ -37,12 +37,15 @@ export function createBodyReader({ clock, timeoutMs, budgetBytes }: BodyReaderOp
       return new Promise((resolve, reject) => {
         const chunks: Buffer[] = [];
         let total = 0;
+        let ended = false;
         const end = (problem: MillraceError | undefined): void => {
+          ended = true;
           deadlines.delete(late);
           held -= total;
-          request.off('data', onData).off('end', onEnd).off('close', onClose);
-          if (problem) reject(problem);
-          else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, total));
+          if (problem) {
+            request.off('data', onData);
+            reject(problem);
+          } else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, total));
         };
         const onData = (chunk: Buffer): void => {
           total += chunk.length;
@@ -51,8 +54,13 @@ export function createBodyReader({ clock, timeoutMs, budgetBytes }: BodyReaderOp
           else if (held > budgetBytes) end(busy());
           else chunks.push(chunk);
         };
-        const onEnd = (): void => end(undefined);
-        const onClose = (): void => end(cutShort());
+        const onEnd = (): void => {
+          if (!ended) end(undefined);
+        };
+        // An error costs a stack: it is made only where there is one.
+        const onClose = (): void => {
+          if (!ended) end(cutShort());
+        };
         const late = (): void => end(tooLate());
         deadlines.add(late);
         request.on('data', onData).on('end', onEnd).on('close', onClose);
