@@ -237,7 +237,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     version,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     groups: [
-      streamRoutes({ streams, state: store, clock }),
+      streamRoutes({ streams, state: store, clock, workers }),
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
       redriveRoutes({ consumers }),
