@@ -56,7 +56,7 @@ const ofStream = ([name]: readonly string[]): string => `stream/${name}`;
 
 function recordRoutes({ streams, state, clock, workers }: StreamRoutesOptions): HotRoute[] {
   const idempotency = createIdempotency({ streams, state, clock });
-  const follow = createFollow(streams, clock);
+  const follow = createFollow(streams, clock, workers);
   const path = '/streams/{name}/records';
   return [
     {
@@ -73,7 +73,7 @@ function recordRoutes({ streams, state, clock, workers }: StreamRoutesOptions): 
       action: 'read',
       resource: ofStream,
       operation: OPERATIONS.readRecords,
-      handle: (exchange) => (wantsEvents(exchange) ? follow(exchange) : read(streams, exchange)),
+      handle: (exchange) => (wantsEvents(exchange) ? follow(exchange) : read({ streams, workers }, exchange)),
     },
   ];
 }
