@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Clock, LIMITS, MillraceError, type Workers } from '../../kernel/index.ts';
 import type { Assignment, ReadRecord, Streams } from '../../streams/index.ts';
 import { type EventStream, openEventStream } from './event-stream.ts';
@@ -10,6 +11,8 @@ const MOST_FOLLOWERS = 1000;
 const HELD_BYTES = 512 * 1024;
 /** With more partitions an id grows long; it then comes once per flush instead of with every record. */
 const PARTITIONS_PER_ID = 16;
+/** Records written in one turn of the event loop. */
+const SLICE_RECORDS = 200;
 /** Records delivered to a group between two commits of its offsets. */
 const COMMIT_RECORDS = 500;
 
@@ -119,6 +122,7 @@ async function deliver(
   workers: Workers | undefined,
   idOf: (record: ReadRecord) => string,
 ): Promise<void> {
+  let sinceTurn = 0;
   try {
     for await (const record of records) {
       const text = recordText(record, workers);
@@ -126,6 +130,10 @@ async function deliver(
       const data = typeof text === 'string' ? text : await text;
       const waiting = events.send(`${idOf(record)}data: ${data}\n\n`);
       if (waiting) await waiting;
+      if (++sinceTurn < SLICE_RECORDS) continue;
+      // What was fetched at once comes without a turn of the event loop in between.
+      sinceTurn = 0;
+      await nextTurn();
     }
   } catch (error) {
     if (events.gone.aborted) return;
