@@ -107,7 +107,7 @@ export function createTestLog(clock: Clock): TestLog {
     const live = (entry: Entry | undefined): Entry | undefined =>
       entry && (entry.expiresAtMs === undefined || entry.expiresAtMs > clock.now()) ? entry : undefined;
     return {
-      get: (key) => live(entries.get(latin1(key)))?.value,
+      get: (key) => live(entries.get(typeof key === 'string' ? key : latin1(key)))?.value,
       get size() {
         return entries.size;
       },
