@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -386,7 +387,7 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
   const log = memoryLogStore({ clock, random });
   const store = memoryStateStore({ clock });
   const blobs = memoryBlobStore({ clock });
-  const cacheFolder = join(tmpdir(), `millrace-${Buffer.from(random.bytes(8)).toString('hex')}`);
+  const cacheFolder = join(tmpdir(), `millrace-${randomUUID()}`);
   const cache: Service = {
     name: 'cache folder',
     stop: () => rm(cacheFolder, { recursive: true, force: true }),
