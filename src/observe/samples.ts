@@ -8,7 +8,7 @@ import {
   type SampleStore,
   type SeriesKind,
 } from './port.ts';
-import { collect, type Point, type SeriesQuery } from './series.ts';
+import { collect, type Series, type SeriesQuery } from './series.ts';
 
 /** Counters and latencies of every stream, function and route, fed by signals alone and kept by the store. */
 export interface Samples extends Service {
@@ -16,12 +16,6 @@ export interface Samples extends Service {
   query(query: SeriesQuery): Promise<readonly Series[]>;
   /** What happens now: rates over the last 10 to 20 s, and the last ten minutes in buckets of 10 s. */
   live(kind: SeriesKind): ReadonlyMap<string, LiveSeries>;
-}
-
-export interface Series {
-  readonly kind: SeriesKind;
-  readonly name: string;
-  readonly points: readonly Point[];
 }
 
 export interface LiveSeries {

@@ -8,7 +8,6 @@ import {
   type SampleStore,
   type SeriesKind,
 } from './port.ts';
-import type { Series } from './samples.ts';
 
 export interface SeriesQuery {
   readonly kind?: SeriesKind;
@@ -17,6 +16,12 @@ export interface SeriesQuery {
   readonly toMs: number;
   /** Rounded up to a multiple of a stored resolution; chosen to give about 100 points if left out. */
   readonly stepMs?: number;
+}
+
+export interface Series {
+  readonly kind: SeriesKind;
+  readonly name: string;
+  readonly points: readonly Point[];
 }
 
 export interface Point {
