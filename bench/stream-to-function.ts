@@ -1,5 +1,5 @@
-import { type FunctionPlatform, startFunctionPlatform } from '../src/functions/streams/platform.fixture.ts';
 import { encodeBatch, partitionOfKey } from '../src/streams/index.ts';
+import { type FunctionPlatform, startFunctionPlatform } from '../tests/support/function-platform.ts';
 import { fsyncLatency, fsyncReadings, scratchFolder } from './lib/calibration.ts';
 import { bench, type Reading } from './lib/harness.ts';
 
@@ -7,8 +7,8 @@ const PARTITIONS = 4;
 const KEYS = 10_000;
 const BATCH = 1000;
 
-const NOOP = 'handler: async () => {}';
-const STATEFUL = `handler: async (records, ctx) => {
+const NOOP = 'async () => {}';
+const STATEFUL = `async (records, ctx) => {
   const spent = { millrace: 1, kind: 'state', name: 'spent' };
   const alerts = { millrace: 1, kind: 'stream', name: 'alerts' };
   for (const record of records) {
@@ -55,10 +55,9 @@ async function measure(kind: 'noop' | 'stateful', records: number): Promise<numb
   await using platform = await startFunctionPlatform(folder.path);
   await platform.streams.define({ name: 'payments', partitions: PARTITIONS });
   await platform.streams.define({ name: 'alerts', partitions: PARTITIONS });
-  const triggers = [{ kind: 'stream', stream: 'payments' }] as const;
-  const shape = { triggers, batch: { size: 500, waitMs: 20 }, from: 'start' } as const;
-  const code = kind === 'noop' ? NOOP : STATEFUL;
-  await platform.deploy({ score: { ...shape, code } }, [{ name: 'spent', ttlMs: null }]);
+  const shape = { stream: 'payments', batch: { size: 500, waitMs: 20 }, from: 'start' } as const;
+  const handler = kind === 'noop' ? NOOP : STATEFUL;
+  await platform.deploy({ score: { ...shape, handler } }, [{ name: 'spent', ttlMs: null }]);
   // One round beforehand, so that the instance is there and the code is compiled.
   await fill(platform, 'payments', records / 10);
   await platform.consumers.idle();

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fsBlobStore, fsDisk, fsLogArchive, fsSampleStore } from './adapters/fs/index.ts';
+import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
 import {
   memoryBlobStore,
   memoryLogArchive,
@@ -15,11 +16,15 @@ import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
   createFunctions,
+  createInvocations,
+  createSchedules,
   createStreamConsumers,
   type Functions,
   functionsSection,
   harnessModule,
+  invocationsSection,
   type Runtime,
+  type Schedules,
   type StreamConsumers,
   streamConsumersDeployable,
 } from './functions/index.ts';
@@ -27,9 +32,14 @@ import {
   type ApiDoor,
   appRoutes,
   createApiDoor,
+  createEdge,
+  type Edge,
+  edgeSection,
+  functionRoutes,
   observeRoutes,
   operationRoutes,
   type RouteGroup,
+  redriveRoutes,
   secretRoutes,
   statusPageRoutes,
   streamRoutes,
@@ -45,7 +55,10 @@ import {
   createWorkers,
   type DataFolder,
   type Facts,
+  type Field,
+  flagName,
   type Guard,
+  type Ids,
   type LifecycleState,
   loadConfigFile,
   MillraceError,
@@ -54,6 +67,7 @@ import {
   platformSection,
   type Random,
   resolveConfig,
+  type Secrets,
   type Service,
   type StateStore,
   siblingModule,
@@ -78,7 +92,14 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection] as const;
+export const SECTIONS = [platformSection, functionsSection, invocationsSection, edgeSection] as const;
+
+/** Every flag of the configuration, for the command line's help and parser. */
+export function configurationFields() {
+  return SECTIONS.flatMap((section) =>
+    Object.entries<Field>(section.fields).map(([key, field]) => ({ flag: flagName(key), field })),
+  );
+}
 
 export type PlatformConfig = Config<typeof SECTIONS>;
 
@@ -94,6 +115,10 @@ export interface PlatformOverrides {
   readonly runtime?: Runtime;
   /** More routes for the API port. */
   readonly routes?: readonly RouteGroup[];
+  /** Runs functions in this thread, with the handlers it has loaded, instead of in instances of their own. */
+  readonly handlerOf?: InProcessOptions['handlerOf'];
+  /** What functions and routes read secrets from; the platform's own unless told. */
+  readonly secrets?: Pick<Secrets, 'read'>;
 }
 
 /** Where the doors are; null for those that are closed. */
@@ -108,8 +133,10 @@ export interface Platform extends AsyncDisposable {
   readonly addresses: Addresses;
   readonly streams: Streams;
   readonly functions: Functions;
+  readonly schedules: Schedules;
   readonly consumers: StreamConsumers;
   readonly delivery: Delivery;
+  readonly ids: Ids;
   readonly store: StateStore;
   readonly blobs: BlobStore;
   readonly facts: Facts;
@@ -145,19 +172,34 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
+  const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
   const functions = createFunctions({
-    runtime:
-      overrides.runtime ??
-      createWorkerThreadsRuntime({ harness: harnessModule(), sdk, spares: config.functions.functionSpares }),
+    runtime: runtimeOf(config, overrides, sdk),
     clock,
     ids,
     random,
     config: config.functions,
     streams,
-    secrets,
+    secrets: readable,
     providers: [],
   });
+  const invocations = createInvocations({
+    dispatcher: functions,
+    state: store,
+    clock,
+    ids,
+    random,
+    config: config.invocations,
+  });
+  const edge = openEdge(config, {
+    clock,
+    ids,
+    secrets: readable,
+    dispatcher: functions,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
+  });
+  const schedules = createSchedules({ state: store, dispatcher: functions, clock, ids, random });
   const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
   const delivery = createDelivery({
     state: store,
@@ -165,13 +207,22 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     facts,
     clock,
     ids,
-    engines: [streamsDeployable(streams), functions.deployable, streamConsumersDeployable(consumers)],
+    engines: [
+      streamsDeployable(streams),
+      functions.deployable,
+      edge.deployable,
+      schedules.deployable,
+      streamConsumersDeployable(consumers),
+    ],
     cacheFolder,
-    sdkUrl: sdk.href,
   });
 
   // Doors
-  const addresses = (): Addresses => ({ edge: null, api: api?.url ?? null, kafka: null });
+  const addresses = (): Addresses => ({
+    edge: edge.url === '' ? null : edge.url,
+    api: api?.url ?? null,
+    kafka: null,
+  });
   const status = () => ({
     ...statusOf(streams),
     functions: functions.list().length,
@@ -186,6 +237,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     groups: [
       streamRoutes({ streams, state: store, clock }),
       appRoutes({ delivery }),
+      functionRoutes({ functions, invocations, ids }),
+      redriveRoutes({ consumers }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
@@ -217,10 +270,16 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     facts,
     functions,
     consumers,
+    schedules,
     delivery,
+    // After delivery: what waits from before needs the versions that delivery brings back.
+    invocations,
     doorCheck(config, tokens),
+    ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
   ]);
+
+  const stop = (): Promise<void> => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]());
 
   return {
     get state() {
@@ -231,8 +290,10 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     },
     streams,
     functions,
+    schedules,
     consumers,
     delivery,
+    ids,
     store,
     blobs,
     facts,
@@ -240,8 +301,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     tokens,
     secrets,
     start: () => lifecycle.start(),
-    stop: () => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]()),
-    [Symbol.asyncDispose]: () => lifecycle.stop(settings.drain),
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 
@@ -367,10 +428,16 @@ function dataFolder(path: string, clock: Clock): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, tlsCertificate, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
+      if ((tlsCertificate === null) !== (tlsKey === null)) {
+        throw new MillraceError(
+          'CONFIG_INVALID',
+          'TLS needs both --tls-certificate and --tls-key. Give the other one too.',
+        );
+      }
       if (apiPort === 'off') return;
       const authentication = (await tokens.list()).length > 0;
       checkDoor({ door: 'api', host: apiHost, tls: tlsCertificate !== null, tlsEndsInFront, authentication });
@@ -389,6 +456,30 @@ function openApi(
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function runtimeOf(config: PlatformConfig, overrides: PlatformOverrides, sdk: URL): Runtime {
+  const harness = harnessModule();
+  if (overrides.runtime) return overrides.runtime;
+  if (overrides.handlerOf) return createInProcessRuntime({ harness, handlerOf: overrides.handlerOf });
+  return createWorkerThreadsRuntime({ harness, sdk, spares: config.functions.functionSpares });
+}
+
+/** Made even when its door stays closed: it checks at deployment whose routes are whose. */
+function openEdge(
+  config: PlatformConfig,
+  parts: Pick<Parameters<typeof createEdge>[0], 'clock' | 'ids' | 'secrets' | 'dispatcher' | 'fallback'>,
+): Edge {
+  const { edgeHost, edgePort, tlsCertificate, tlsKey } = config.platform;
+  return createEdge({
+    ...parts,
+    host: edgeHost,
+    port: edgePort === 'off' ? 0 : edgePort,
+    config: config.edge,
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),

@@ -12,10 +12,14 @@ export interface LoadPlan {
   readonly bodyBase64: string;
   readonly warmupMs: number;
   readonly durationMs: number;
+  /** Requests of all connections together; left out: as fast as answers come. */
+  readonly ratePerSecond?: number;
 }
 
 export interface LoadResult {
+  /** Those that were answered, but for refusals with 429. */
   readonly requests: number;
+  readonly throttled: number;
   readonly seconds: number;
   readonly failures: number;
   readonly p50Ms: number;
@@ -45,6 +49,7 @@ export async function startBareServer(): Promise<RunningServer> {
 
 export interface StartedPlatform extends RunningServer {
   readonly api: string;
+  readonly edge: string;
   readonly startedInMs: number;
 }
 
@@ -61,7 +66,7 @@ export async function startPlatform(dataFolder: string): Promise<StartedPlatform
     { stdio: ['ignore', 'pipe', 'inherit'], env },
   );
   const [line] = (await once(child.stdout!, 'data')) as [Buffer];
-  const ready = JSON.parse(line.toString()) as { api: string; startedInMs: number };
+  const ready = JSON.parse(line.toString()) as Pick<StartedPlatform, 'api' | 'edge' | 'startedInMs'>;
   return {
     ...ready,
     port: Number(new URL(ready.api).port),

@@ -19,12 +19,17 @@ const request = Buffer.concat([
 let counting = false;
 let stopped = false;
 let failures = 0;
+let throttled = 0;
+/** Time between two requests of one connection; 0: as fast as answers come. */
+const pauseMs = plan.ratePerSecond === undefined ? 0 : (1000 * plan.connections) / plan.ratePerSecond;
 const latenciesMs: number[] = [];
 
 function drive(socket: Socket): void {
   let sentAt = 0;
   let remaining = -1;
   let head = '';
+  let refused = false;
+  let dueMs = 0;
   const send = (): void => {
     if (stopped) return;
     sentAt = performance.now();
@@ -33,8 +38,12 @@ function drive(socket: Socket): void {
   const answered = (): void => {
     remaining = -1;
     head = '';
-    if (counting) latenciesMs.push(performance.now() - sentAt);
-    send();
+    if (counting && refused) throttled++;
+    else if (counting) latenciesMs.push(performance.now() - sentAt);
+    dueMs = Math.max(dueMs + pauseMs, performance.now() - pauseMs);
+    const waitMs = pauseMs === 0 ? 0 : dueMs - performance.now();
+    if (waitMs > 0) setTimeout(send, waitMs);
+    else send();
   };
   socket.on('connect', send);
   socket.on('data', (chunk: Buffer) => {
@@ -46,7 +55,8 @@ function drive(socket: Socket): void {
     head += chunk.toString('latin1');
     const end = head.indexOf('\r\n\r\n');
     if (end < 0) return;
-    if (!head.startsWith('HTTP/1.1 200')) failures++;
+    refused = head.startsWith('HTTP/1.1 429');
+    if (!refused && !head.startsWith('HTTP/1.1 200')) failures++;
     remaining = lengthOf(head) - (head.length - end - 4);
     if (remaining <= 0) answered();
   });
@@ -75,6 +85,7 @@ setTimeout(() => {
       requests: latenciesMs.length,
       seconds,
       failures,
+      throttled,
       p50Ms: percentile(latenciesMs, 0.5),
       p99Ms: percentile(latenciesMs, 0.99),
     });

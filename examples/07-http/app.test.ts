@@ -18,7 +18,7 @@ test('a query that does not fit is answered 422', async () => {
 
 test('after 100 requests in a minute a client waits', async () => {
   await using app = await testApp(import('./app.ts'));
-  // Each has another query, or the cache would answer without counting the function's work.
+  // Each counts, also the two at the end that the cache answers: their query came before.
   const statuses: number[] = [];
   for (let request = 0; request < 101; request++) {
     statuses.push((await app.fetch(`/rates/USD?days=${request % 99}`)).status);

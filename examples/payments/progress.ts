@@ -10,7 +10,7 @@ const SCORERS = [
 const READERS = [...SCORERS, ['cases.open-case', 'alerts']] as const;
 
 /** The feed stays at most this far ahead of the scorers. */
-const AHEAD_RECORDS = 100_000;
+const AHEAD_RECORDS = 20_000;
 /** How long the platform may take to finish what it was given without getting any further. */
 const STALLED_MS = 30_000;
 

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { createBuilder } from '../../src/build/index.ts';
+import type { BuiltApp } from '../../src/build/index.ts';
 import { createPlatform, loadConfig, onLog, type Platform } from '../../src/main.ts';
 import { Progress } from './progress.ts';
 import { Screen } from './screen.ts';
@@ -15,11 +15,11 @@ export interface RunOptions {
   readonly durationMs: number | undefined;
   readonly seed: number;
   readonly json: boolean;
+  /** On their way from the build. */
+  readonly apps: Promise<readonly BuiltApp[]>;
   /** Of the platform's configuration. */
   readonly flags: { readonly [flag: string]: unknown };
 }
-
-const APPS = ['intake', 'scoring', 'cases'];
 
 /** Runs until the time, the recording or the user's patience is over; resolves to the exit code. */
 export async function runPayments(options: RunOptions): Promise<number> {
@@ -32,7 +32,7 @@ export async function runPayments(options: RunOptions): Promise<number> {
   const interrupted = interruption();
   await platform.start();
   try {
-    await deployApps(platform);
+    await deployApps(platform, await options.apps);
     await checkSource(platform, options);
     const ready = { ready: true, ...platform.addresses, startedInMs: Math.round(performance.now()) };
     const screen = new Screen(options.json);
@@ -46,13 +46,9 @@ export async function runPayments(options: RunOptions): Promise<number> {
   }
 }
 
-/** Intake first: the others read its streams. What runs already in this version is left as it is. */
-async function deployApps(platform: Platform): Promise<void> {
-  const builder = createBuilder({ repeated: true });
-  const entries = APPS.map((app) => new URL(`./${app}/app.ts`, import.meta.url).pathname);
-  const built = entries.map((entry) => builder.build(entry));
-  for (const app of built) await platform.delivery.deploy(await app, 'npm start');
-  await builder.close();
+/** What runs already in this version is left as it is. */
+async function deployApps(platform: Platform, apps: readonly BuiltApp[]): Promise<void> {
+  for (const app of apps) await platform.delivery.deploy(app, 'npm start');
 }
 
 async function traffic(

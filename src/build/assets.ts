@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Plugin } from 'rolldown';
 import type { InputProblem } from '../kernel/index.ts';
-import { type BundleRequest, portablePath } from './bundle.ts';
+import { type BundleRequest, portablePath } from './request.ts';
 import { fileOf } from './variants.ts';
 
 const ASSET_URL = /new\s+URL\(\s*(['"`])(\.{1,2}\/[^'"`$]+)\1\s*,\s*import\.meta\.url\s*\)/g;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { isMillraceError, type Manifest } from '../kernel/index.ts';
 import type { BuiltApp } from './index.ts';
-import { createWorkbench, PACKAGE, type Workbench } from './workbench.ts';
+import { createWorkbench, PACKAGE, type Workbench } from './workbench.support.ts';
 
 let bench: Workbench;
 let folder = 0;

@@ -13,17 +13,12 @@ import {
   sha256,
   systemClock,
 } from '../kernel/index.ts';
-import {
-  type BundleRequest,
-  bundleFunctions,
-  bundleWhole,
-  type FunctionBundle,
-  type Rolldown,
-} from './bundle.ts';
+import { bundleFunctions, bundleWhole, type FunctionBundle, type Rolldown } from './bundle.ts';
 import type { DescribedResource, Description } from './description.ts';
-import { createInspector, TRACING_SDK_URL } from './inspect.ts';
+import { createInspector, type Inspector, type InspectorCode, inspectorCode } from './inspect.ts';
 import { identifyApp, packageFolder } from './package.ts';
 import { createProblems, problemsError, type SourcePlace } from './problems.ts';
+import type { BundleRequest } from './request.ts';
 import { type AppDraft, draftApp, type FunctionDraft, type LocatedResource } from './resources.ts';
 import { createShapeCache } from './variants.ts';
 
@@ -62,21 +57,23 @@ interface Inspected {
 
 export function createBuilder(options: BuilderOptions = {}): Builder {
   const { clock = systemClock(), repeated = false } = options;
-  const inspector = createInspector(clock, repeated);
   const shapes = createShapeCache();
   const lastFunctions = new Map<string, readonly string[]>();
-  let rolldown: Promise<Rolldown> | undefined;
+  let tools: Promise<Tools> | undefined;
+  let count = 0;
 
-  const inspect = async (loaded: Rolldown, request: BundleRequest): Promise<Inspected> => {
-    const whole = await bundleWhole(loaded, request, TRACING_SDK_URL);
-    const folder = await mkdtemp(join(tmpdir(), 'millrace-build-'));
+  const inspect = async (
+    { code, folder, inspector, rolldown }: Tools,
+    request: BundleRequest,
+  ): Promise<Inspected> => {
+    const whole = await bundleWhole(rolldown, request, code.sdkUrl);
+    const path = join(folder, `${count++}.app.bundle.js`);
     try {
-      const path = join(folder, 'app.bundle.js');
       await writeFile(path, whole.code);
       const description = await inspector.inspect(request.app, pathToFileURL(path).href);
       return { draft: readDescription(description, whole.map, request), inputs: whole.inputs };
     } finally {
-      await rm(folder, { recursive: true, force: true });
+      void rm(path, { force: true });
     }
   };
 
@@ -85,20 +82,41 @@ export function createBuilder(options: BuilderOptions = {}): Builder {
       const entry = resolve(entryPath);
       const { name, root } = identifyApp(entry, app);
       const request: BundleRequest = { entry, root, app: name };
-      const loaded = await (rolldown ??= import('rolldown'));
+      const loaded = await (tools ??= loadTools(clock, repeated));
+      const { rolldown } = loaded;
       // Mostly the app exports the functions it exported last time: bundle them while it is looked at.
       const guess = lastFunctions.get(entry);
-      const guessed = guess && bundleFunctions(loaded, request, guess, shapes);
+      const guessed = guess && bundleFunctions(rolldown, request, guess, shapes);
       guessed?.catch(() => undefined);
       const { draft, inputs } = await inspect(loaded, request);
       const exportNames = draft.functions.map((each) => each.exportName);
       const right = guess?.join() === exportNames.join() ? guessed : undefined;
-      const bundle = await (right ?? bundleFunctions(loaded, request, exportNames, shapes));
+      const bundle = await (right ?? bundleFunctions(rolldown, request, exportNames, shapes));
       lastFunctions.set(entry, exportNames);
       return assemble(name, draft, bundle, inputs);
     },
-    close: () => inspector.close(),
+    async close() {
+      const loaded = await tools?.catch(() => undefined);
+      await loaded?.inspector.close();
+      if (loaded) await rm(loaded.folder, { recursive: true, force: true });
+    },
   };
+}
+
+/** What building takes, loaded when something is first built. */
+interface Tools {
+  readonly rolldown: Rolldown;
+  readonly code: InspectorCode;
+  readonly inspector: Inspector;
+  /** For what is only there during a build; removed at the end. */
+  readonly folder: string;
+}
+
+async function loadTools(clock: Clock, reserve: boolean): Promise<Tools> {
+  const rolldown = await import('rolldown');
+  const folder = await mkdtemp(join(tmpdir(), 'millrace-build-'));
+  const code = await inspectorCode(rolldown, folder);
+  return { rolldown, code, inspector: createInspector(code, clock, reserve), folder };
 }
 
 function readDescription(description: Description, map: string, request: BundleRequest): AppDraft {

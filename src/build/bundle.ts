@@ -1,21 +1,14 @@
-import { relative, resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import type { InputOptions, OutputAsset, OutputChunk, Plugin, RolldownOutput } from 'rolldown';
 import type { InputProblem } from '../kernel/index.ts';
 import { assetsPlugin } from './assets.ts';
 import { nativePlugin } from './native.ts';
 import { problemsError } from './problems.ts';
+import { type BundleRequest, portablePath } from './request.ts';
 import { fileOf, makeVariants, type ShapeCache, variantId } from './variants.ts';
 
 /** rolldown is loaded when something is first built: a platform that only runs apps never pays for it. */
 export type Rolldown = typeof import('rolldown');
-
-export interface BundleRequest {
-  /** Absolute path of the app's module. */
-  readonly entry: string;
-  /** The app's folder: paths in source maps and messages are relative to it. */
-  readonly root: string;
-  readonly app: string;
-}
 
 export interface BundledFile {
   /** Relative, with `/`. */
@@ -173,15 +166,6 @@ async function generate(
   } catch (error) {
     throw bundlerError(error, request, problems);
   }
-}
-
-/** The same wherever the app lies: relative to its folder, or from the last `node_modules` on. */
-export function portablePath(path: string, root: string): string {
-  const file = fileOf(path);
-  const inside = relative(root, file).split(sep).join('/');
-  if (!inside.startsWith('..')) return inside;
-  const modules = file.split(sep).join('/').lastIndexOf('/node_modules/');
-  return modules >= 0 ? file.slice(modules + 1) : inside;
 }
 
 interface BundlerLog {

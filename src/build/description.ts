@@ -1,5 +1,5 @@
 import type { JsonSchema } from '../kernel/index.ts';
-import type { SchemaProblem } from './schema/convert.ts';
+import type { SchemaProblem } from './schema/problem.ts';
 
 /** An app's resources in plain values, as they leave the worker that imported it. */
 export type Description =

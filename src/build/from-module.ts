@@ -1,16 +1,26 @@
-import { canonicalJson, type Manifest, manifestVersion, type Reference, sha256 } from '../kernel/index.ts';
+import {
+  type Artifact,
+  canonicalJson,
+  type Manifest,
+  manifestVersion,
+  type Reference,
+  sha256,
+} from '../kernel/index.ts';
 import { describeModule } from './describe.ts';
 import { createProblems } from './problems.ts';
 import { draftApp } from './resources.ts';
 
 /**
- * The manifest of an app whose module is loaded already, as tests have it: the same checks as `build`, and no files.
- * `entry` of its functions is empty: they are called where they are. States are not among what a module exports, so there are
- * none in it. Throws APP_INVALID.
+ * The manifest of an app whose module is loaded already, as tests have it: the same checks as `build`. Its one
+ * file says that the functions are called where they are. `states` are the handles that the module made
+ * and need not export. Throws APP_INVALID.
  */
-export function manifestOfModule(namespace: object, app: string): Manifest {
+export function artifactOfModule(namespace: object, app: string, states: readonly object[] = []): Artifact {
   const problems = createProblems();
-  const description = describeModule(namespace as { readonly [name: string]: unknown });
+  const description = describeModule(
+    namespace as { readonly [name: string]: unknown },
+    states.map((resource) => ({ resource })),
+  );
   const resources = description.ok ? description.resources : [];
   const draft = draftApp(
     resources.map((resource) => ({ ...resource, place: undefined, foreign: false })),
@@ -27,8 +37,13 @@ export function manifestOfModule(namespace: object, app: string): Manifest {
   const functions = draft.functions.map(({ exportName, ...settings }) => {
     const { handler } = (namespace as { [name: string]: { handler: unknown } })[exportName]!;
     const version = sha256(canonicalJson({ settings, code: String(handler) })).slice(0, 16);
-    return { ...settings, version, entry: '', exportName };
+    return { ...settings, version, entry: ENTRY, exportName };
   });
-  const content = { app, streams: draft.streams, functions, states: [], references, files: [] };
-  return { format: 1, version: manifestVersion(content), ...content };
+  const code = Buffer.from(`// '${app}' runs in the process that loaded it.\n`);
+  const file = { path: ENTRY, bytes: code.length, sha256: sha256(code) };
+  const content = { app, streams: draft.streams, functions, states: draft.states, references, files: [file] };
+  const manifest: Manifest = { format: 1, version: manifestVersion(content), ...content };
+  return { manifest, files: new Map([[ENTRY, code]]) };
 }
+
+const ENTRY = 'app.js';

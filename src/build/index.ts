@@ -1,4 +1,10 @@
-export { ARTIFACT_TYPE, type Artifact, packArtifact } from '../kernel/index.ts';
+export {
+  ARTIFACT_TYPE,
+  ARTIFACTS_TYPE,
+  type Artifact,
+  packArtifact,
+  packArtifacts,
+} from '../kernel/index.ts';
 export {
   type Builder,
   type BuilderOptions,
@@ -6,4 +12,5 @@ export {
   type BuiltApp,
   createBuilder,
 } from './build.ts';
-export { manifestOfModule } from './from-module.ts';
+export { artifactOfModule } from './from-module.ts';
+export { type AppIdentity, identifyApp } from './package.ts';

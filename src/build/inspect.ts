@@ -1,5 +1,8 @@
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { type Clock, MillraceError, siblingModule } from '../kernel/index.ts';
+import type { Rolldown } from './bundle.ts';
 import type { Description } from './description.ts';
 
 /**
@@ -16,10 +19,33 @@ export interface Inspector {
 const IMPORT_TIMEOUT_MS = 10_000;
 const HEAP_MB = 512;
 
-export const TRACING_SDK_URL = siblingModule(import.meta.url, './tracing-sdk').href;
+/** The modules that an inspection runs. */
+export interface InspectorCode {
+  readonly workerUrl: URL;
+  /** What the bundle imports in place of `millrace`. */
+  readonly sdkUrl: string;
+}
 
-function startWorker(): Worker {
-  const worker = new Worker(siblingModule(import.meta.url, './inspect.worker'), {
+/**
+ * In a checkout the worker's modules are TypeScript, which every new worker would have to load the compiler for, at 80 ms
+ * of processor time: they are bundled into `folder` once. In the published package they are JavaScript already.
+ */
+export async function inspectorCode(rolldown: Rolldown, folder: string): Promise<InspectorCode> {
+  const worker = siblingModule(import.meta.url, './inspect.worker');
+  const sdk = siblingModule(import.meta.url, './tracing-sdk');
+  if (worker.pathname.endsWith('.js')) return { workerUrl: worker, sdkUrl: sdk.href };
+  await rolldown.build({
+    input: { worker: fileURLToPath(worker), sdk: fileURLToPath(sdk) },
+    platform: 'node',
+    logLevel: 'silent',
+    output: { dir: folder, entryFileNames: '[name].mjs', chunkFileNames: '[name]-[hash].mjs' },
+  });
+  const at = (name: string): URL => pathToFileURL(join(folder, name));
+  return { workerUrl: at('worker.mjs'), sdkUrl: at('sdk.mjs').href };
+}
+
+function startWorker(url: URL): Worker {
+  const worker = new Worker(url, {
     env: {},
     argv: [],
     stdin: false,
@@ -34,10 +60,10 @@ function startWorker(): Worker {
   return worker;
 }
 
-export function createInspector(clock: Clock, reserve: boolean): Inspector {
+export function createInspector({ workerUrl }: InspectorCode, clock: Clock, reserve: boolean): Inspector {
   let spare: Worker | undefined;
   const take = (): Worker => {
-    const worker = spare ?? startWorker();
+    const worker = spare ?? startWorker(workerUrl);
     spare = undefined;
     worker.ref();
     return worker;
@@ -64,7 +90,7 @@ export function createInspector(clock: Clock, reserve: boolean): Inspector {
         return await run(worker, app, bundleUrl);
       } finally {
         void worker.terminate();
-        if (reserve) spare ??= startWorker();
+        if (reserve) spare ??= startWorker(workerUrl);
       }
     },
     async close() {

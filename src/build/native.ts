@@ -1,6 +1,6 @@
 import type { Plugin } from 'rolldown';
 import type { InputProblem } from '../kernel/index.ts';
-import type { BundleRequest } from './bundle.ts';
+import type { BundleRequest } from './request.ts';
 
 /** Loaders that packages with compiled parts use to find them: their presence tells what a scan for `.node` cannot. */
 const NATIVE_LOADERS =

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { type Builder, type BuiltApp, createBuilder } from '../build/index.ts';
+import { type BuiltApp, createBuilder } from '../build/index.ts';
 import { type CommandCall, textOption } from './command.ts';
 import { CommandError, wrongUsage } from './exit.ts';
 
@@ -20,17 +20,18 @@ export function appModule(word: string | undefined): string {
   );
 }
 
-/** Builds the app that a command names, once. */
-export async function buildApp(call: CommandCall): Promise<BuiltApp> {
+/** Builds the apps that a command names, once. */
+export async function buildApps(call: CommandCall): Promise<readonly BuiltApp[]> {
+  const modules = (call.words.length === 0 ? [undefined] : call.words).map(appModule);
+  const app = textOption(call, 'app');
+  if (app !== undefined && modules.length > 1)
+    throw wrongUsage('--app names one app; give one module with it.');
   const builder = createBuilder();
   try {
-    return await buildWith(builder, appModule(call.words[0]), textOption(call, 'app'));
+    const built: BuiltApp[] = [];
+    for (const module of modules) built.push(await builder.build(module, app === undefined ? {} : { app }));
+    return built;
   } finally {
     await builder.close();
   }
-}
-
-export function buildWith(builder: Builder, module: string, app: string | undefined): Promise<BuiltApp> {
-  if (app === '') throw wrongUsage('--app needs a name.');
-  return builder.build(module, app === undefined ? {} : { app });
 }

@@ -1,11 +1,12 @@
 import { performance } from 'node:perf_hooks';
-import { type Builder, type BuiltApp, createBuilder } from '../build/index.ts';
+import { type BuiltApp, createBuilder } from '../build/index.ts';
 import type { Platform } from '../main.ts';
 import { APP_OPTION, appModule } from './app-source.ts';
 import { type Command, type CommandCall, textOption } from './command.ts';
 import { type ExitCode, wrongUsage } from './exit.ts';
 import { createReloader, type Reloader } from './reloader.ts';
 import { announce, CONFIGURATION, configurationFlags, watchSignals } from './start.ts';
+import type { Terminal } from './terminal.ts';
 
 export const command: Command = {
   usage: 'dev [app.ts …]',
@@ -27,63 +28,92 @@ async function dev(call: CommandCall): Promise<ExitCode> {
   if (app !== undefined && modules.length > 1)
     throw wrongUsage('--app names one app; give one module with it.');
   const signals = watchSignals();
-  const { createPlatform, loadConfig, onFunctionLog, onLog } = await import('../main.ts');
-  const config = await loadConfig({
-    flags: configurationFlags(call),
-    env: process.env,
-    folder: process.cwd(),
+  const builder = createBuilder({ repeated: true });
+  const pending = createPending(terminal);
+  const reloaders = modules.map((module) => {
+    const failed = (error: unknown): void => terminal.note(`millrace: ${(error as Error).message}`);
+    const deliver = (built: BuiltApp): Promise<void> => pending.deliver(module, built);
+    return createReloader({ builder, module, app, deliver, failed });
   });
-  onLog((line) => terminal.note(line));
-  onFunctionLog((line) => terminal.note(line));
+  try {
+    // The apps are built while the platform starts.
+    const building = startInTurn(reloaders);
+    const platform = await startPlatform(call);
+    await building;
+    await pending.open(platform);
+    await announce(call, platform);
+    terminal.note(`millrace: ${await signals.first}; stopping (again to end at once)`);
+    await Promise.all(reloaders.map((reloader) => reloader.stop()));
+    await platform.stop();
+    return 0;
+  } finally {
+    await Promise.all(reloaders.map((reloader) => reloader.stop()));
+    await builder.close();
+  }
+}
+
+async function startInTurn(reloaders: readonly Reloader[]): Promise<void> {
+  for (const reloader of reloaders) await reloader.start();
+}
+
+async function startPlatform(call: CommandCall): Promise<Platform> {
+  const { createPlatform, loadConfig, onFunctionLog, onLog } = await import('../main.ts');
+  const folder = process.cwd();
+  const config = await loadConfig({ flags: configurationFlags(call), env: process.env, folder });
+  onLog((line) => call.terminal.note(line));
+  onFunctionLog((line) => call.terminal.note(line));
   const platform = createPlatform(config, { fallbackPorts: true });
   await platform.start();
-  const builder = createBuilder({ repeated: true });
-  const apps = modules.map((module) => reloadInto(platform, builder, call, module, app));
-  await startAll(apps);
-  await announce(call, platform);
-  const name = await signals.first;
-  terminal.note(`millrace: ${name}; stopping (again to end at once)`);
-  for (const { reloader } of apps) await reloader.stop();
-  await builder.close();
-  await platform.stop();
-  return 0;
+  return platform;
 }
 
-interface DevApp {
-  readonly reloader: Reloader;
-  /** Whether its last deployment was refused because an app it refers to is not there yet. */
-  waits(): boolean;
+interface Pending {
+  deliver(module: string, built: BuiltApp): Promise<void>;
+  /** From now on what is delivered is deployed at once; what came before is deployed as one. Never throws. */
+  open(platform: Platform): Promise<void>;
 }
 
-function reloadInto(
-  platform: Platform,
-  builder: Builder,
-  { terminal }: CommandCall,
-  module: string,
-  app: string | undefined,
-): DevApp {
-  let waits = false;
-  const deliver = async (built: BuiltApp): Promise<void> => {
+/** Apps that refer to each other come together: what cannot be deployed yet waits for the next that is built. */
+function createPending(terminal: Terminal): Pending {
+  const waiting = new Map<string, BuiltApp>();
+  let delivery: Platform['delivery'] | undefined;
+
+  const deploy = async (modules: readonly string[]): Promise<void> => {
     const startedMs = performance.now();
-    waits = false;
-    const { app: name, to, changed } = await platform.delivery.deploy(built, 'dev');
+    const built = modules.map((module) => waiting.get(module)!);
+    const done = await delivery!.deployTogether(built, 'dev');
+    for (const module of modules) waiting.delete(module);
     const tookMs = Math.round(performance.now() - startedMs);
-    if (changed) terminal.note(`millrace: ${name} runs version ${to} (deployed in ${tookMs} ms)`);
+    for (const { app, to, changed } of done) {
+      terminal.note(
+        `millrace: ${app} runs version ${to}${changed ? ` (deployed in ${tookMs} ms)` : ' as before'}`,
+      );
+    }
   };
-  const failed = (error: unknown): void => {
-    waits = (error as { code?: unknown }).code === 'REFERENCE_MISSING';
-    terminal.note(`millrace: ${(error as Error).message}`);
-  };
-  return { reloader: createReloader({ builder, module, app, deliver, failed }), waits: () => waits };
-}
 
-/** Apps that refer to each other come in any order: one that waits for another is tried again after it. */
-async function startAll(apps: readonly DevApp[]): Promise<void> {
-  for (const { reloader } of apps) await reloader.start();
-  for (let waiting = apps.filter((each) => each.waits()); waiting.length > 0; ) {
-    for (const { reloader } of waiting) await reloader.again();
-    const still = waiting.filter((each) => each.waits());
-    if (still.length === waiting.length) return;
-    waiting = still;
-  }
+  /** One app that is refused must not hold back the others: then each is tried alone. */
+  const deployWaiting = async (): Promise<void> => {
+    const modules = [...waiting.keys()];
+    if (modules.length <= 1) return modules.length === 1 ? deploy(modules) : undefined;
+    try {
+      return await deploy(modules);
+    } catch {
+      for (const module of modules) {
+        await deploy([module]).catch((error: unknown) =>
+          terminal.note(`millrace: ${(error as Error).message}`),
+        );
+      }
+    }
+  };
+
+  return {
+    async deliver(module, built) {
+      waiting.set(module, built);
+      if (delivery) await deployWaiting();
+    },
+    async open(platform) {
+      delivery = platform.delivery;
+      await deployWaiting().catch((error: unknown) => terminal.note(`millrace: ${(error as Error).message}`));
+    },
+  };
 }

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createDesk } from './program.fixture.ts';
 
-test('init makes an app that type-checks and runs', async () => {
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+test('init makes an app that type-checks, passes its test, and runs', async () => {
   await using desk = await createDesk();
   const made = await desk.run('init', 'my-app', '--json');
   assert.equal(made.code, 0, made.err);
@@ -14,8 +16,24 @@ test('init makes an app that type-checks and runs', async () => {
   const tsc = join(desk.folder, 'node_modules', 'typescript', 'bin', 'tsc');
   const checked = spawnSync(process.execPath, [tsc, '-p', join(desk.folder, 'my-app')], { encoding: 'utf8' });
   assert.equal(checked.stdout, '');
+  const tested = spawnSync(process.execPath, ['--test'], {
+    cwd: join(desk.folder, 'my-app'),
+    encoding: 'utf8',
+    env: {},
+  });
+  assert.equal(tested.status, 0, tested.stdout);
+  assert.match(tested.stdout, /a greeting is answered/);
+
   const platform = desk.start('dev', 'my-app/app.ts');
-  const { api } = await platform.ready;
+  const { api, edge } = await platform.ready;
+  const greeted = await fetch(`${edge}/greetings`, {
+    method: 'POST',
+    body: '{"name":"Ada"}',
+    headers: JSON_TYPE,
+  });
+  assert.equal(greeted.status, 202);
+  const refused = await fetch(`${edge}/greetings`, { method: 'POST', body: '{}', headers: JSON_TYPE });
+  assert.equal(refused.status, 422);
   const app = (await (await fetch(`${api}/apps/my-app`)).json()) as { functions: { name: string }[] };
   assert.deepEqual(
     app.functions.map((each) => each.name),

@@ -1,4 +1,4 @@
-import { APP_OPTION, buildApp } from './app-source.ts';
+import { APP_OPTION, buildApps } from './app-source.ts';
 import { type PlanAnswer, renderChanges, versionOf } from './changes.ts';
 import type { Command } from './command.ts';
 import type { ExitCode } from './exit.ts';
@@ -15,7 +15,8 @@ export const command: Command = {
   ],
   async run(call): Promise<ExitCode> {
     const { client, json, terminal } = call;
-    const { manifest } = await buildApp(call);
+    const [built] = await buildApps(call);
+    const { manifest } = built!;
     const body = { type: 'application/json', content: JSON.stringify(manifest) };
     const plan = await client.send<PlanAnswer>('POST', `/apps/${manifest.app}/plan`, body);
     if (json) await terminal.out(`${JSON.stringify(plan)}\n`);

@@ -9,8 +9,6 @@ import type { Builder, BuiltApp } from '../build/index.ts';
 export interface Reloader {
   /** Builds and delivers once; from then on by itself, on every save. Never throws: failures go to `failed`. */
   start(): Promise<void>;
-  /** Builds and delivers again, although nothing was saved. */
-  again(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -111,7 +109,6 @@ export function createReloader(options: ReloaderOptions): Reloader {
 
   return {
     start: again,
-    again,
     async stop() {
       stopped = true;
       clearTimeout(timer);

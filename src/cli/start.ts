@@ -1,35 +1,22 @@
-import type { Platform } from '../main.ts';
+import { configurationFields, createPlatform, loadConfig, onLog, type Platform } from '../main.ts';
 import type { Command, CommandCall, CommandOption } from './command.ts';
 import type { ExitCode } from './exit.ts';
 
-/** The flags of the configuration, told here too so that help needs nothing but this file; a test compares them. */
-export const CONFIGURATION: { readonly [flag: string]: CommandOption } = {
-  data: { type: 'string', value: 'DIR', about: 'folder that holds all data (.millrace)' },
-  'edge-host': { type: 'string', value: 'HOST', about: 'address of the edge port, which serves apps' },
-  'edge-port': {
-    type: 'string',
-    value: 'PORT',
-    about: 'port that serves apps (7400); 0: a free one, off: closed',
-  },
-  'api-host': { type: 'string', value: 'HOST', about: 'address of the API port (127.0.0.1)' },
-  'api-port': {
-    type: 'string',
-    value: 'PORT',
-    about: "port of the platform's API (7401); 0 or off as above",
-  },
-  'kafka-host': { type: 'string', value: 'HOST', about: 'address of the Kafka port' },
-  'kafka-port': { type: 'string', value: 'PORT', about: 'port that speaks Kafka (9092); 0 or off as above' },
-  'kafka-advertised': {
-    type: 'string',
-    value: 'HOST:PORT',
-    about: 'what Kafka clients are told to connect to',
-  },
-  'tls-certificate': { type: 'string', value: 'FILE', about: 'PEM chain; read again when it changes' },
-  'tls-key': { type: 'string', value: 'FILE', about: 'PEM private key' },
-  'tls-ends-in-front': { type: 'boolean', about: 'a proxy in front ends TLS' },
-  'body-limit': { type: 'string', value: 'SIZE', about: 'largest request body (6mb)' },
-  drain: { type: 'string', value: 'TIME', about: 'how long work in flight may take to finish on stop (10s)' },
-};
+/** The flags of the configuration as options of the command. */
+export const CONFIGURATION: { readonly [flag: string]: CommandOption } = Object.fromEntries(
+  configurationFields().map(({ flag, field }) => [
+    flag,
+    {
+      type: field.kind === 'boolean' ? 'boolean' : 'string',
+      value: field.kind.toUpperCase(),
+      about: field.description + (typeof field.default === 'boolean' ? '' : defaultText(field.default)),
+    } satisfies CommandOption,
+  ]),
+);
+
+function defaultText(value: unknown): string {
+  return value === null || String(value) === '' ? '' : ` (${value})`;
+}
 
 export const command: Command = {
   usage: 'start [--data DIR] [--api-port PORT] …',
@@ -49,7 +36,6 @@ export const command: Command = {
 
 async function start(call: CommandCall): Promise<ExitCode> {
   const signals = watchSignals();
-  const { createPlatform, loadConfig, onLog } = await import('../main.ts');
   const flags = configurationFlags(call);
   const config = await loadConfig({ flags, env: process.env, folder: process.cwd() });
   onLog((line) => call.terminal.note(line));

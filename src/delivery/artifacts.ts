@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   type AppVersion,
@@ -8,6 +8,7 @@ import {
   type BlobStore,
   type Manifest,
   MillraceError,
+  sha256,
 } from '../kernel/index.ts';
 
 /**
@@ -21,13 +22,19 @@ export interface Artifacts {
   store(artifact: Artifact): Promise<void>;
   /** Throws VERSION_NOT_FOUND. */
   manifest(app: string, version: string): Promise<Manifest>;
-  /** The version with its files in a local folder; from `files` when they are at hand, else from the store. */
-  materialise(manifest: Manifest, files?: Artifact['files']): Promise<AppVersion>;
+  /**
+   * The version with its files in a local folder; from `files` when they are at hand, else from the store. What `like`
+   * has too is linked, so that many versions take little room.
+   */
+  materialise(manifest: Manifest, files?: Artifact['files'], like?: AppVersion): Promise<AppVersion>;
   /** Where `materialise` puts it. */
   locate(manifest: Manifest): AppVersion;
-  /** Removes what a crash left half laid out. */
-  clean(): Promise<void>;
-  /** Removes all versions of the app but those in `keep`. */
+  /**
+   * Removes local folders of all but these versions, and what a crash left half laid out. For the start: while the platform
+   * runs, instances of functions that did not change may load from the folder of any earlier version.
+   */
+  clean(active: readonly AppVersion[]): Promise<void>;
+  /** Removes all versions of the app but those in `keep` from the store. */
   prune(app: string, keep: readonly string[]): Promise<void>;
 }
 
@@ -35,14 +42,14 @@ export interface ArtifactOptions {
   readonly blobs: BlobStore;
   /** Local folder for files that can be made again. */
   readonly cacheFolder: string;
-  /** The SDK that functions get when they import `millrace`. */
-  readonly sdkUrl: string;
 }
+
+const SMALL_BYTES = 128 * 1024;
 
 const fileKey = (app: string, hash: string): string => `artifacts/${app}/files/${hash}`;
 const manifestKey = (app: string, version: string): string => `artifacts/${app}/versions/${version}`;
 
-export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions): Artifacts {
+export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifacts {
   const apps = join(cacheFolder, 'apps');
   const locate = (manifest: Manifest): AppVersion => {
     const { app, version } = manifest;
@@ -51,17 +58,11 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
 
   /** Keys known to be there: asking the store reads the whole blob. */
   const stored = new Set<string>();
-  let linked: Promise<void> | undefined;
-  /** Modules below find `millrace` here: the platform's own SDK, whatever version the app was built with. */
-  const linkSdk = async (): Promise<void> => {
-    const folder = join(cacheFolder, 'node_modules', 'millrace');
-    await mkdir(folder, { recursive: true });
+  let marked: Promise<void> | undefined;
+  /** All chunks are ES modules; without this Node would parse each twice and warn. */
+  const markModules = async (): Promise<void> => {
+    await mkdir(apps, { recursive: true });
     await writeFile(join(cacheFolder, 'package.json'), '{"type":"module"}\n');
-    await writeFile(
-      join(folder, 'package.json'),
-      '{"name":"millrace","type":"module","exports":"./index.js"}\n',
-    );
-    await writeFile(join(folder, 'index.js'), `export * from ${JSON.stringify(sdkUrl)};\n`);
   };
 
   /** Folders whose files were seen to be right: after a power failure a complete folder may hold empty files. */
@@ -77,15 +78,20 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
 
   return {
     locate,
-    async clean() {
-      const names = await readdir(cacheFolder).catch(() => []);
-      const halves = names.filter((name) => name.startsWith('.'));
-      await Promise.all(halves.map((name) => rm(join(cacheFolder, name), { recursive: true, force: true })));
+    async clean(active) {
+      const kept = new Set(active.map((version) => version.folder));
+      const old = (await readdir(apps).catch(() => [])).map(async (app) => {
+        for (const version of await readdir(join(apps, app)).catch(() => [])) {
+          const folder = join(apps, app, version);
+          if (!kept.has(folder)) await rm(folder, { recursive: true, force: true });
+        }
+      });
+      await Promise.all(old);
     },
     async verify({ manifest, files }) {
-      for (const { path, sha256 } of manifest.files) {
+      for (const { path, sha256: expected } of manifest.files) {
         const bytes = files.get(path);
-        if (!bytes || (await hashOf(bytes)) !== sha256) throw damaged(path);
+        if (!bytes || (await hashOf(bytes)) !== expected) throw damaged(path);
       }
     },
     async store({ manifest, files }) {
@@ -108,9 +114,10 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
       }
       return JSON.parse(Buffer.from(await blobs.get(key)).toString()) as Manifest;
     },
-    async materialise(manifest, files) {
-      await (linked ??= linkSdk());
+    async materialise(manifest, files, like) {
+      const { app } = manifest;
       const version = locate(manifest);
+      await (marked ??= markModules());
       if (existsSync(version.folder)) {
         if (await isIntact(version)) {
           intact.add(version.folder);
@@ -118,19 +125,18 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
         }
         await rm(version.folder, { recursive: true });
       }
-      const building = join(cacheFolder, `.${randomUUID()}`);
+      const building = join(apps, app, `.${randomUUID()}`);
       await mkdir(building, { recursive: true });
       const folders = new Set(manifest.files.map((file) => dirname(join(building, file.path))));
       for (const folder of folders) await mkdir(folder, { recursive: true });
       await Promise.all(
-        manifest.files.map(async ({ path, sha256 }) =>
-          writeFile(
-            join(building, path),
-            files?.get(path) ?? (await blobs.get(fileKey(manifest.app, sha256))),
-          ),
-        ),
+        manifest.files.map(async ({ path, sha256 }) => {
+          const same = like?.manifest.files.find((file) => file.path === path && file.sha256 === sha256);
+          if (same && (await linked(join(like!.folder, path), join(building, path)))) return;
+          const bytes = files?.get(path) ?? (await blobs.get(fileKey(manifest.app, sha256)));
+          await writeFile(join(building, path), bytes);
+        }),
       );
-      await mkdir(dirname(version.folder), { recursive: true });
       await rename(building, version.folder);
       intact.add(version.folder);
       return version;
@@ -145,17 +151,13 @@ export function createArtifacts({ blobs, cacheFolder, sdkUrl }: ArtifactOptions)
         const gone = await pruneBlobs(blobs, `artifacts/${app}/${folder}/`, kept);
         for (const key of gone) stored.delete(key);
       }
-      for (const version of await readdir(join(apps, app)).catch(() => [])) {
-        if (keep.includes(version)) continue;
-        intact.delete(join(apps, app, version));
-        await rm(join(apps, app, version), { recursive: true, force: true });
-      }
     },
   };
 }
 
-/** The hash is computed off the main thread: an artifact may have hundreds of megabytes. */
+/** Large files are hashed off the main thread; for small ones the way there and back takes longer than the hash. */
 async function hashOf(bytes: Uint8Array): Promise<string> {
+  if (bytes.length <= SMALL_BYTES) return sha256(bytes);
   const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
   return Buffer.from(digest).toString('hex');
 }
@@ -163,6 +165,14 @@ async function hashOf(bytes: Uint8Array): Promise<string> {
 function damaged(path: string): MillraceError {
   const message = `The file '${path}' of the artifact does not match its hash. Deploy again.`;
   return new MillraceError('APP_INVALID', message, { errors: [{ path: `/files/${path}`, message }] });
+}
+
+/** Whether `to` is now another name of the file `from`; not every file system can. */
+function linked(from: string, to: string): Promise<boolean> {
+  return link(from, to).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Answers what it deleted. */

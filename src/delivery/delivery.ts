@@ -11,10 +11,11 @@ import {
   type StateStore,
   signal,
 } from '../kernel/index.ts';
-import { type ArtifactOptions, createArtifacts } from './artifacts.ts';
+import { type ArtifactOptions, type Artifacts, createArtifacts } from './artifacts.ts';
 import { checkManifest } from './check-manifest.ts';
 import { checkPlan, type DeploymentPlan, planDeployment } from './plan.ts';
-import { createRecords, type Journal, type VersionRecord } from './records.ts';
+import { createRecords, type Records, type VersionRecord } from './records.ts';
+import { type Change, createTransitions } from './transitions.ts';
 
 /**
  * Apps and their versions: what should run, and how to get from one version to the next.
@@ -29,10 +30,9 @@ export interface Delivery extends Service {
   /** Looks only. `manifest` may come from outside. Throws APP_INVALID. */
   plan(manifest: unknown): Promise<DeploymentPlan>;
   /** Throws APP_INVALID, and with what runs untouched NAME_TAKEN, REFERENCE_MISSING, SCHEMA_INCOMPATIBLE, DEPLOY_REFUSED. */
-  deploy(
-    artifact: { readonly manifest: unknown; readonly files: Artifact['files'] },
-    by: string,
-  ): Promise<Deployment>;
+  deploy(artifact: UncheckedArtifact, by: string): Promise<Deployment>;
+  /** Several apps as one, such as those that refer to each other: all of them change, or none. Throws as `deploy` does. */
+  deployTogether(artifacts: readonly UncheckedArtifact[], by: string): Promise<readonly Deployment[]>;
   /** To `version`, or to the one that ran before. Throws APP_NOT_FOUND, VERSION_NOT_FOUND. */
   rollback(app: string, by: string, version?: string): Promise<Deployment>;
   /** Stops the app's functions and detaches its streams; records and history stay. Throws APP_NOT_FOUND. */
@@ -44,8 +44,15 @@ export interface Delivery extends Service {
   versions(app: string): Promise<readonly VersionSummary[]>;
 }
 
+/** As it comes from outside. */
+export interface UncheckedArtifact {
+  readonly manifest: unknown;
+  readonly files: Artifact['files'];
+}
+
 export interface Deployment {
-  readonly id: string;
+  /** Null: nothing was deployed. */
+  readonly id: string | null;
   readonly app: string;
   readonly from: string | null;
   readonly to: string | null;
@@ -71,30 +78,17 @@ export interface DeliveryOptions extends ArtifactOptions {
 const KEPT_VERSIONS = 20;
 const KEPT_HISTORY = 100;
 
-interface Change {
-  readonly app: string;
-  readonly action: VersionRecord['action'];
-  readonly by: string;
-  readonly next: Manifest | undefined;
-  /** Of an artifact that is not stored yet. */
-  readonly files?: Artifact['files'];
-}
-
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { clock, engines, facts, ids } = options;
+  const { engines } = options;
   const artifacts = createArtifacts(options);
   const records = createRecords(options.state);
   const active = new Map<string, AppVersion>();
-  /** Apps whose last deployment was neither finished nor undone. */
-  const unsettled = new Set<string>();
-  let last: Promise<unknown> = Promise.resolve();
-
-  /** D2: one at a time. */
-  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const result = last.then(work, work);
-    last = result.catch(() => undefined);
-    return result;
+  const activated = (app: string, version: AppVersion | undefined): void => {
+    if (version) active.set(app, version);
+    else active.delete(app);
   };
+  const transitions = createTransitions({ ...options, artifacts, records, activated });
+  const inTurn = createTurns();
 
   const find = (app: string): AppVersion => {
     const found = active.get(app);
@@ -102,169 +96,87 @@ export function createDelivery(options: DeliveryOptions): Delivery {
     throw new MillraceError('APP_NOT_FOUND', `There is no app '${app}'. 'millrace ls' lists what there is.`);
   };
 
-  const load = async (app: string, version: string | null): Promise<AppVersion | undefined> =>
-    version === null ? undefined : artifacts.materialise(await artifacts.manifest(app, version));
-
-  const planFor = (app: string, next: Manifest | undefined): Promise<DeploymentPlan> =>
-    planDeployment({
+  /** `together` is deployed at once: its apps count as they will be. */
+  const planFor = (
+    app: string,
+    next: Manifest | undefined,
+    together: readonly Manifest[] = [],
+  ): Promise<DeploymentPlan> => {
+    const coming = new Set([app, ...together.map((each) => each.app)]);
+    const staying = active.values().filter((each) => !coming.has(each.app));
+    const others = [...staying.map((each) => each.manifest), ...together.filter((each) => each.app !== app)];
+    return planDeployment({
       app,
       current: active.get(app),
       next: next && artifacts.locate(next),
-      others: [...active.values()].filter((each) => each.app !== app).map((each) => each.manifest),
+      others,
       engines,
     });
+  };
 
-  /** The steps after the commit; also those that recovery repeats. */
-  const finish = async (journal: Journal, current: AppVersion | undefined, next: AppVersion | undefined) => {
-    for (const engine of engines) await engine.activate(current, next);
-    if (next) active.set(journal.app, next);
-    else active.delete(journal.app);
-    const { id, app, from, to, entry } = journal;
-    await facts.record('millrace.deployments', app, {
-      type: DONE[entry.action],
-      id,
-      app,
-      from,
-      to,
-      by: entry.by,
+  const run = async (changes: readonly Change[]): Promise<readonly Deployment[]> => {
+    const together = changes.flatMap(({ next }) => next ?? []);
+    const plans: DeploymentPlan[] = [];
+    for (const { app, next } of changes) plans.push(await planFor(app, next, together));
+    for (const plan of plans) checkPlan(plan);
+    const moving = changes.filter((change) => change.current?.version !== change.next?.version);
+    const ids = moving.length === 0 ? new Map<string, string>() : await transitions.run(moving);
+    for (const { app } of moving) await prune(app, active.get(app)?.version, records, artifacts);
+    return plans.map(({ app, from, to, changes }) => {
+      const id = ids.get(app) ?? null;
+      return { id, app, from, to, changes, changed: id !== null };
     });
-    await records.end(app);
-    unsettled.delete(app);
   };
 
-  const undo = async (
-    journal: Journal,
-    current: AppVersion | undefined,
-    next: AppVersion | undefined,
-    why: string,
-  ) => {
-    for (const engine of engines.toReversed()) await engine.abandon(current, next);
-    const { id, app, from, to, entry } = journal;
-    const fact = { type: 'app.deploy.abandoned', id, app, from, to, by: entry.by, reason: why };
-    await facts.record('millrace.deployments', app, fact);
-    await records.end(app);
-    unsettled.delete(app);
-  };
+  /** Settles what was left open of the apps, then makes the changes that `make` says. */
+  const runFor = (
+    apps: readonly string[],
+    make: () => Promise<readonly Change[]>,
+  ): Promise<readonly Deployment[]> =>
+    inTurn(async () => {
+      await transitions.recover(new Set(apps));
+      return run(await make());
+    });
 
-  const recover = async (journal: Journal): Promise<void> => {
-    const from = await load(journal.app, journal.from);
-    if (journal.step === 'prepare') {
-      // Killed before its manifest was stored, nothing of it was prepared.
-      const planned = await load(journal.app, journal.to).catch(() => undefined);
-      return undo(journal, from, planned, 'the platform ended during the deployment');
-    }
-    const to = await load(journal.app, journal.to);
-    for (const engine of engines) await engine.prepare(from, to);
-    await finish(journal, from, to);
-  };
-
-  /** What a deployment that failed after its commit left open comes first. */
-  const settle = async (app: string): Promise<void> => {
-    if (!unsettled.has(app)) return;
-    const open = (await records.journals()).find((journal) => journal.app === app);
-    if (open) await recover(open);
-  };
-
-  const prune = async (app: string): Promise<void> => {
-    const history = await records.history(app);
-    const versions = [...new Set(history.flatMap((entry) => entry.version ?? []))].slice(0, KEPT_VERSIONS);
-    const running = active.get(app)?.version;
-    const keep = running === undefined || versions.includes(running) ? versions : [...versions, running];
-    const outdated = history.filter(
-      (entry, index) => index >= KEPT_HISTORY || (entry.version !== null && !keep.includes(entry.version)),
-    );
-    if (outdated.length === 0) return;
-    await records.forget(app, outdated);
-    await artifacts.prune(app, keep);
-  };
-
-  /** Stores and lays out the version while the journal is written: none of them waits for another. */
-  const bringIn = async (journal: Journal, { next, files }: Change): Promise<AppVersion | undefined> => {
-    const [version] = await Promise.all([
-      next && artifacts.materialise(next, files),
-      next && files && artifacts.store({ manifest: next, files }),
-      records.begin(journal),
-    ]);
-    return version;
-  };
-
-  const change = async (wanted: Change): Promise<Deployment> => {
-    const { app, action, by, next } = wanted;
-    const plan = await planFor(app, next);
-    checkPlan(plan);
-    const current = active.get(app);
-    const id = ids.next();
-    const result = { id, app, from: plan.from, to: plan.to, changes: plan.changes };
-    if (plan.from === plan.to) return { ...result, changed: false };
-
-    const found = await records.app(app);
-    const sequence = (found?.record.sequence ?? 0) + 1;
-    const entry: VersionRecord = { sequence, version: plan.to, action, timeMs: clock.now(), by };
-    const journal: Journal = { id, app, step: 'prepare', from: plan.from, to: plan.to, entry };
-    unsettled.add(app);
-    let target: AppVersion | undefined;
-    try {
-      target = await bringIn(journal, wanted);
-      for (const engine of engines) await engine.prepare(current, target);
-      await records.commit(journal, found?.version ?? 0);
-    } catch (error) {
-      const planned = target ?? (next && artifacts.locate(next));
-      // The journal stays when undoing fails too: the next deployment or start undoes it.
-      await undo(journal, current, planned, String(error)).catch((failure: unknown) => {
-        const message = `The failed deployment of '${app}' could not be undone yet.`;
-        signal('platform.log', { level: 'error', room: 'delivery', message, error: failure });
+  const deployTogether: Delivery['deployTogether'] = async (unchecked, by) => {
+    const checked = unchecked.map(({ manifest, files }) => ({ next: checkManifest(manifest), files }));
+    const apps = checked.map(({ next }) => next.app);
+    const twice = apps.find((app, index) => apps.indexOf(app) !== index);
+    if (twice !== undefined)
+      throw new MillraceError('BAD_REQUEST', `The app '${twice}' comes twice. Send it once.`);
+    return runFor(apps, async () => {
+      for (const { next, files } of checked) await artifacts.verify({ manifest: next, files });
+      return checked.map(({ next, files }): Change => {
+        return { app: next.app, action: 'deploy', by, current: active.get(next.app), next, files };
       });
-      throw error;
-    }
-    await finish({ ...journal, step: 'activate' }, current, target);
-    await prune(app);
-    return { ...result, changed: true };
-  };
-
-  const start = async (): Promise<void> => {
-    await artifacts.clean();
-    const journals = await records.journals();
-    const open = new Map(journals.map((journal) => [journal.app, journal]));
-    for (const { app, active: version } of await records.apps()) {
-      const journal = open.get(app);
-      const running = journal?.step === 'activate' ? journal.from : version;
-      const next = await load(app, running).catch((error: unknown) => skip(app, error));
-      if (!next) continue;
-      for (const engine of engines) await engine.prepare(undefined, next);
-      for (const engine of engines) await engine.activate(undefined, next);
-      active.set(app, next);
-    }
-    for (const journal of journals) await recover(journal);
+    });
   };
 
   return {
     name: 'delivery',
-    start,
-    stop: async () => void (await last),
+    start: () =>
+      startApps({ ...options, artifacts, records, active, activated, recover: transitions.recover }),
+    stop: () => inTurn(async () => undefined),
     plan: async (manifest) => {
       const next = checkManifest(manifest);
       return inTurn(() => planFor(next.app, next));
     },
-    deploy: async ({ manifest, files }, by) => {
-      const next = checkManifest(manifest);
-      return inTurn(async () => {
-        await settle(next.app);
-        await artifacts.verify({ manifest: next, files });
-        return change({ app: next.app, action: 'deploy', by, next, files });
+    deploy: async (artifact, by) => (await deployTogether([artifact], by))[0]!,
+    deployTogether,
+    async rollback(app, by, version) {
+      const [done] = await runFor([app], async () => {
+        const current = active.get(app);
+        const target = version ?? previousOf(app, current?.version, await records.history(app));
+        return [{ app, action: 'rollback', by, current, next: await artifacts.manifest(app, target) }];
       });
+      return done!;
     },
-    rollback: (app, by, version) =>
-      inTurn(async () => {
-        await settle(app);
-        const target = version ?? previousOf(app, active.get(app)?.version, await records.history(app));
-        return change({ app, action: 'rollback', by, next: await artifacts.manifest(app, target) });
-      }),
-    remove: (app, by) =>
-      inTurn(async () => {
-        await settle(app);
-        find(app);
-        return change({ app, action: 'remove', by, next: undefined });
-      }),
+    async remove(app, by) {
+      const [done] = await runFor([app], async () => [
+        { app, action: 'remove', by, current: find(app), next: undefined },
+      ]);
+      return done!;
+    },
     list: () => [...active.values()].sort((a, b) => (a.app < b.app ? -1 : 1)),
     find,
     async versions(app) {
@@ -277,7 +189,62 @@ export function createDelivery(options: DeliveryOptions): Delivery {
   };
 }
 
-const DONE = { deploy: 'app.deployed', rollback: 'app.rolledback', remove: 'app.removed' } as const;
+/** D2: one at a time, in the order in which they were asked for. */
+function createTurns(): <Result>(work: () => Promise<Result>) => Promise<Result> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work, work);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
+interface StartOptions extends Pick<DeliveryOptions, 'engines'> {
+  readonly artifacts: Artifacts;
+  readonly records: Records;
+  readonly active: ReadonlyMap<string, AppVersion>;
+  readonly activated: (app: string, version: AppVersion) => void;
+  readonly recover: () => Promise<void>;
+}
+
+/** Every app serves what it served; then deployments that were cut off are undone or finished. */
+async function startApps(options: StartOptions): Promise<void> {
+  const { engines, artifacts, records, activated, recover } = options;
+  const open = new Map((await records.journals()).map((journal) => [journal.app, journal]));
+  for (const record of await records.apps()) {
+    const { app } = record;
+    const journal = open.get(app);
+    const version = journal?.step === 'activate' ? journal.from : record.active;
+    if (version === null) continue;
+    const next = await artifacts
+      .manifest(app, version)
+      .then((manifest) => artifacts.materialise(manifest))
+      .catch((error: unknown) => skip(app, error));
+    if (!next) continue;
+    for (const engine of engines) await engine.prepare(undefined, next);
+    for (const engine of engines) await engine.activate(undefined, next);
+    activated(app, next);
+  }
+  await recover();
+  await artifacts.clean([...options.active.values()]);
+}
+
+async function prune(
+  app: string,
+  running: string | undefined,
+  records: Records,
+  artifacts: Artifacts,
+): Promise<void> {
+  const history = await records.history(app);
+  const versions = [...new Set(history.flatMap((entry) => entry.version ?? []))].slice(0, KEPT_VERSIONS);
+  const keep = running === undefined || versions.includes(running) ? versions : [...versions, running];
+  const outdated = history.filter(
+    (entry, index) => index >= KEPT_HISTORY || (entry.version !== null && !keep.includes(entry.version)),
+  );
+  if (outdated.length === 0) return;
+  await records.forget(app, outdated);
+  await artifacts.prune(app, keep);
+}
 
 /** One app whose artifact is lost must not keep the platform from starting. */
 function skip(app: string, error: unknown): undefined {

@@ -3,6 +3,7 @@ export {
   type Delivery,
   type DeliveryOptions,
   type Deployment,
+  type UncheckedArtifact,
   type VersionSummary,
 } from './delivery.ts';
 export type { DeploymentPlan } from './plan.ts';

@@ -21,7 +21,7 @@ export interface PlanInput {
   readonly app: string;
   readonly current: AppVersion | undefined;
   readonly next: AppVersion | undefined;
-  /** Active manifests of the other apps. */
+  /** Active manifests of the other apps, and those that are deployed along with this one. */
   readonly others: readonly Manifest[];
   readonly engines: readonly Deployable[];
 }
@@ -81,6 +81,12 @@ function stillNeeded({ current, next, others }: PlanInput): PlannedChange[] {
   });
 }
 
+/** A stream that an engine misses may come with another app of the same deployment. */
+function arrives({ code, resource }: PlannedChange, { others }: PlanInput): boolean {
+  if (code !== 'REFERENCE_MISSING') return false;
+  return others.some((each) => each.streams.some(({ name }) => resource === `stream/${name}`));
+}
+
 export async function planDeployment(input: PlanInput): Promise<DeploymentPlan> {
   const { app, current, next, engines } = input;
   const own = [...takenNames(input), ...missingFunctions(input), ...stillNeeded(input)];
@@ -88,7 +94,7 @@ export async function planDeployment(input: PlanInput): Promise<DeploymentPlan> 
   const changes = [...own];
   for (const engine of engines) {
     const planned = await engine.plan(current, next);
-    changes.push(...planned.filter((change) => !refusedHere.has(change.resource)));
+    changes.push(...planned.filter((change) => !refusedHere.has(change.resource) && !arrives(change, input)));
   }
   return {
     app,

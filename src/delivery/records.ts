@@ -39,9 +39,9 @@ export interface Records {
   /** Newest first. */
   history(app: string): Promise<readonly VersionRecord[]>;
   journals(): Promise<readonly Journal[]>;
-  begin(journal: Journal): Promise<void>;
-  /** In one transaction: the app is what the journal says, the history has it, the journal is at `activate`. */
-  commit(journal: Journal, expectedVersion: number): Promise<void>;
+  begin(journals: readonly Journal[]): Promise<void>;
+  /** In one transaction: each app is what its journal says, its history has it, its journal is at `activate`. */
+  commit(changes: readonly { readonly journal: Journal; readonly expected: number }[]): Promise<void>;
   end(app: string): Promise<void>;
   forget(app: string, entries: readonly VersionRecord[]): Promise<void>;
 }
@@ -82,16 +82,19 @@ export function createRecords(state: StateStore): Records {
       return entries.map((entry) => entry.value as unknown as VersionRecord);
     },
     journals: async () => (await listAll(state, JOURNAL)).map((entry) => entry.value as unknown as Journal),
-    begin: (journal) => state.transact([put(JOURNAL, journal.app, journal)]),
-    commit(journal, expectedVersion) {
-      const { app, to, entry } = journal;
-      const record: AppRecord = { app, active: to, sequence: entry.sequence };
-      return state.transact([
-        { ...put(APPS, app, record), kind: 'put', value: record as unknown as Json, expect: expectedVersion },
-        put(HISTORY, historyKey(app, entry.sequence), entry),
-        put(JOURNAL, app, { ...journal, step: 'activate' }),
-      ]);
-    },
+    begin: (journals) => state.transact(journals.map((journal) => put(JOURNAL, journal.app, journal))),
+    commit: (changes) =>
+      state.transact(
+        changes.flatMap(({ journal, expected }): StateOperation[] => {
+          const { app, to, entry } = journal;
+          const record = { app, active: to, sequence: entry.sequence };
+          return [
+            { kind: 'put', table: APPS, key: app, value: record, expect: expected },
+            put(HISTORY, historyKey(app, entry.sequence), entry),
+            put(JOURNAL, app, { ...journal, step: 'activate' }),
+          ];
+        }),
+      ),
     end: (app) => state.transact([{ kind: 'delete', table: JOURNAL, key: app }]),
     async forget(app, entries) {
       if (entries.length === 0) return;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LIMITS, manualClock, onSignal, type Signals } from '../kernel/index.ts';
 import { startFunctions } from './functions.fixture.ts';
-import { LOG_LIMITS } from './protocol.ts';
+import { LOG_LIMITS, PAYLOAD_LIMIT_BYTES } from './protocol.ts';
 
 const ECHO = { code: 'handler: async (event) => event' };
 /** Two invocations share one instance: the bad one and a neighbour that waits for a word from outside. */
@@ -62,7 +62,7 @@ describe('what a function does wrong stays with it', () => {
     const clock = manualClock();
     await using app = await startFunctions({ clock });
     const code = `async handler(event, ctx) {
-      if (event === 'hang') { ctx.signal.addEventListener('abort', () => ctx.emit('aborted', ctx.signal.reason.name)); return new Promise(() => {}); }
+      if (event === 'hang') { ctx.signal.addEventListener('abort', () => { ctx.emit('aborted', ctx.signal.reason.name); }); return new Promise(() => {}); }
       if (event === 'neighbour') { await ctx.emit('begun', 1); await new Promise((done) => setTimeout(done, 20)); }
       return event;
     }`;
@@ -175,6 +175,7 @@ describe('what a function does wrong stays with it', () => {
     await using app = await startFunctions();
     await app.deploy('1', { echo: ECHO });
     await assert.rejects(app.call('echo', 'x'.repeat(LIMITS.bodyBytes)), { code: 'PAYLOAD_TOO_LARGE' });
+    assert.equal(PAYLOAD_LIMIT_BYTES, LIMITS.bodyBytes);
     const large = 'x'.repeat(LIMITS.bodyBytes - 100);
     assert.equal(
       ((await app.value('echo', large)) as string).length,

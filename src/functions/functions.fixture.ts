@@ -94,6 +94,12 @@ export async function startFunctions(options: TestFunctionsOptions = {}): Promis
     providers: options.providers ?? [],
     secrets: { read: async (name) => `the value of ${name}` },
     streams: {
+      describe: (name) => {
+        throw new MillraceError('STREAM_NOT_FOUND', `There is no stream '${name}'.`);
+      },
+      read: async ({ topic }) => {
+        throw new MillraceError('STREAM_NOT_FOUND', `There is no stream '${topic}'.`);
+      },
       async publish(stream, records) {
         if (stream === 'missing')
           throw new MillraceError('STREAM_NOT_FOUND', "There is no stream 'missing'.");

@@ -25,6 +25,14 @@ export type {
   StateValues,
   TickEvent,
 } from './invocation.ts';
+export { type InvocationsConfig, invocationsSection } from './invocations/config.ts';
+export {
+  createInvocations,
+  type Invocations,
+  type InvocationsDependencies,
+  type SubmitOptions,
+} from './invocations/invocations.ts';
+export type { InvocationRecord } from './invocations/record.ts';
 export type {
   Instance,
   InstanceChannel,
@@ -32,10 +40,17 @@ export type {
   InstanceHarness,
   InstanceListener,
   InstanceSpec,
+  InstanceSurroundings,
   Runtime,
   RuntimeCounts,
 } from './port.ts';
 export type { FromInstance, ToInstance } from './protocol.ts';
+export {
+  createSchedules,
+  type ScheduleStatus,
+  type Schedules,
+  type SchedulesDependencies,
+} from './schedules/schedules.ts';
 export {
   type ConsumerStatus,
   createStreamConsumers,

@@ -15,6 +15,8 @@ import type { FromInstance, ToInstance } from './protocol.ts';
 export interface Runtime extends Service {
   /** Starts an instance. It reports `ready` or `failed` by message; messages sent before that wait for it. */
   open(spec: InstanceSpec, listener: InstanceListener): Instance;
+  /** Starts what it keeps in reserve, once; called when there are functions to run, so that a platform without pays nothing. */
+  reserve?(): Promise<void>;
   counts(): RuntimeCounts;
 }
 
@@ -77,5 +79,11 @@ export interface InstanceChannel {
 
 /** What the harness module exports. An adapter loads it ahead of time and calls `serve` when a function is assigned. */
 export interface InstanceHarness {
-  serve(spec: InstanceSpec, channel: InstanceChannel): Promise<void>;
+  serve(spec: InstanceSpec, channel: InstanceChannel, surroundings?: InstanceSurroundings): Promise<void>;
+}
+
+/** For instances that share their thread with something else. */
+export interface InstanceSurroundings {
+  /** The function's handler, instead of importing it from the artifact. */
+  readonly handler: (event: unknown, context: unknown) => unknown;
 }

@@ -9,6 +9,9 @@ import type { Json } from '../kernel/index.ts';
  */
 export const TEXT_LIMIT_BYTES = 16 * 1024;
 
+/** Largest input, result or record: `LIMITS.bodyBytes`, told here so that an instance need not load the kernel. */
+export const PAYLOAD_LIMIT_BYTES = 6 * 1024 * 1024;
+
 /** What one invocation may hold back for the commit of its records: values of emits and of state. */
 export const HELD_LIMIT_BYTES = 32 * 1024 * 1024;
 
@@ -113,6 +116,7 @@ export type CallOperation =
     ]
   | readonly [operation: 'invoke', fn: string, input: Payload]
   | readonly [operation: 'state', state: string]
+  | readonly [operation: 'read', stream: string, cursor: Json | undefined, limit: Json | undefined]
   | readonly [operation: 'secret', name: string]
   | readonly [
       operation: 'provider',

@@ -2,8 +2,10 @@ export { type AppRoutesOptions, appRoutes } from './api/apps.ts';
 export { bodyOf, jsonOf } from './api/context-body.ts';
 export { type ApiDoor, type ApiDoorOptions, createApiDoor } from './api/door.ts';
 export { Exchange } from './api/exchange.ts';
+export { type FunctionRoutesOptions, functionRoutes } from './api/functions.ts';
 export { type ObserveRoutesOptions, observeRoutes } from './api/observe.ts';
 export { type OperationRoutesOptions, operationRoutes } from './api/operations.ts';
+export { type RedriveRoutesOptions, redriveRoutes } from './api/redrive.ts';
 export type {
   ApiContext,
   ApiEnv,
@@ -16,6 +18,7 @@ export type {
 export { secretRoutes } from './api/secrets.ts';
 export { type StreamRoutesOptions, streamRoutes } from './api/streams.ts';
 export { tokenRoutes } from './api/tokens.ts';
+export { createEdge, type Edge, type EdgeConfig, type EdgeOptions, edgeSection } from './edge/edge.ts';
 export { readBody } from './http/body.ts';
 export type { DoorLimits } from './http/door.ts';
 export { answerError } from './http/problem.ts';

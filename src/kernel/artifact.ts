@@ -10,6 +10,8 @@ export interface Artifact {
 }
 
 export const ARTIFACT_TYPE = 'application/vnd.millrace.artifact';
+/** Several of them, one after the other. */
+export const ARTIFACTS_TYPE = 'application/vnd.millrace.artifacts';
 export const MOST_ARTIFACT_BYTES = 256 * 1024 * 1024;
 const MOST_MANIFEST_BYTES = 32 * 1024 * 1024;
 
@@ -37,9 +39,35 @@ export function manifestVersion(manifest: Omit<Manifest, 'version' | 'format'>):
 /** The artifact in one piece: the manifest's length (4 bytes, big endian), the manifest as JSON, then its files back to back. */
 export function packArtifact({ manifest, files }: Artifact): Uint8Array {
   const head = Buffer.from(JSON.stringify(manifest));
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(head.length);
-  return Buffer.concat([length, head, ...manifest.files.map((file) => files.get(file.path)!)]);
+  return Buffer.concat([
+    lengthBytes(head.length),
+    head,
+    ...manifest.files.map((file) => files.get(file.path)!),
+  ]);
+}
+
+/** Several artifacts in one piece: each with its length (4 bytes, big endian) in front. */
+export function packArtifacts(artifacts: readonly Artifact[]): Uint8Array {
+  return Buffer.concat(artifacts.map(packArtifact).flatMap((packed) => [lengthBytes(packed.length), packed]));
+}
+
+/** Throws BAD_REQUEST. */
+export function splitArtifacts(packed: Uint8Array): readonly Uint8Array[] {
+  const bytes = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
+  const parts: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 4 <= bytes.length ? at + 4 + bytes.readUInt32BE(at) : Number.POSITIVE_INFINITY;
+    if (end > bytes.length) throw malformed('the last of several is cut off');
+    parts.push(bytes.subarray(at + 4, end));
+    at = end;
+  }
+  return parts;
+}
+
+function lengthBytes(length: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(length);
+  return bytes;
 }
 
 function malformed(what: string, cause?: unknown): MillraceError {

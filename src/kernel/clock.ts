@@ -36,6 +36,8 @@ export interface ManualClock extends Clock {
   jump(toMs: number): void;
   /** How many timers are waiting. */
   pending(): number;
+  /** How long until the next timer is due; undefined when none waits. */
+  untilNextMs(): number | undefined;
 }
 
 interface PendingTimer {
@@ -82,5 +84,9 @@ export function manualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
       offsetMs = toMs - monotonicMs;
     },
     pending: () => timers.size,
+    untilNextMs() {
+      const next = nextDue(Number.POSITIVE_INFINITY);
+      return next && next.dueMs - monotonicMs;
+    },
   };
 }

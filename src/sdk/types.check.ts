@@ -162,4 +162,8 @@ every('5 minutes');
 stream({ name: 'x' });
 // @ts-expect-error: no such key
 defineConfig({ edgeport: 1 });
-defineConfig({ edgePort: 'off', apiPort: 0 });
+// @ts-expect-error: no such key, beside one that there is
+defineConfig({ edgePort: 1, edgeport: 2 });
+// @ts-expect-error: not a port
+defineConfig({ edgePort: 'closed' });
+defineConfig({ edgePort: 'off', apiPort: 0, drain: '5s' });

@@ -98,4 +98,3 @@ export type {
   Streams,
 } from './service.ts';
 export { createStreams, type StreamsParts } from './streams.ts';
-export { checkPartitionCount, checkTopicName, mergeTopicConfig } from './topic-rules.ts';

@@ -1,13 +1,13 @@
 import { describe } from 'node:test';
-import { cleanupContract } from './contract/cleanup.ts';
-import { commitContract, groupContract } from './contract/groups.ts';
-import type { MakeStore } from './contract/harness.ts';
-import { producerContract, transactionContract } from './contract/producers.ts';
-import { appendContract, fetchContract, timeContract } from './contract/records.ts';
-import { reopenContract } from './contract/reopen.ts';
-import { topicContract } from './contract/topics.ts';
+import { cleanupContract } from './contract/cleanup.contract.ts';
+import { commitContract, groupContract } from './contract/groups.contract.ts';
+import type { MakeStore } from './contract/harness.support.ts';
+import { producerContract, transactionContract } from './contract/producers.contract.ts';
+import { appendContract, fetchContract, timeContract } from './contract/records.contract.ts';
+import { reopenContract } from './contract/reopen.contract.ts';
+import { topicContract } from './contract/topics.contract.ts';
 
-export type { MakeStore, StoreUnderTest } from './contract/harness.ts';
+export type { MakeStore, StoreUnderTest } from './contract/harness.support.ts';
 
 /** The executable specification of `LogStore`: what every adapter passes, whatever it stores its records in. */
 export function logStoreContract(name: string, make: MakeStore): void {

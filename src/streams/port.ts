@@ -224,8 +224,11 @@ export interface StateWrite {
 }
 
 export interface StateView {
-  /** The committed value, or undefined when there is none or its time is over. The key's bytes decide. */
-  get(key: Uint8Array): Uint8Array | undefined;
+  /**
+   * The committed value, or undefined when there is none or its time is over. The key's bytes decide; a string stands for
+   * bytes, one character each.
+   */
+  get(key: Uint8Array | string): Uint8Array | undefined;
   readonly size: number;
   entries(): Iterable<{
     readonly key: Uint8Array;

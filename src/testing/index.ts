@@ -1,5 +1,2 @@
-import type { TestAppFunction } from './test-app.types.ts';
-
+export { testApp } from './test-app.ts';
 export type { AppModule, TestApp, TestAppOptions } from './test-app.types.ts';
-
-export declare const testApp: TestAppFunction;

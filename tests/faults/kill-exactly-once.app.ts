@@ -1,4 +1,4 @@
-import type { FunctionPlatform } from '../../src/functions/streams/platform.fixture.ts';
+import type { FunctionPlatform } from '../support/function-platform.ts';
 
 export const PARTITIONS = 2;
 export const KEYS = 40;
@@ -8,7 +8,7 @@ export const isPoison = (value: number): boolean => value % 1000 === 999;
 /** Folds values so that a lost, repeated or swapped one changes the result. */
 export const fold = (before: number, value: number): number => (before * 31 + value + 1) % 1_000_000_007;
 
-const BATCHED = `handler: async (records, ctx) => {
+const BATCHED = `async (records, ctx) => {
   const folds = { millrace: 1, kind: 'state', name: 'folds' };
   const scores = { millrace: 1, kind: 'stream', name: 'scores' };
   for (const record of records) {
@@ -22,7 +22,7 @@ const BATCHED = `handler: async (records, ctx) => {
   }
 }`;
 
-const ONE_BY_ONE = `handler: async (record, ctx) => {
+const ONE_BY_ONE = `async (record, ctx) => {
   const echoes = { millrace: 1, kind: 'stream', name: 'echoes' };
   if (record.value.value % 101 === 0 && ctx.attempt === 1) throw new Error('flaky');
   await ctx.emit(echoes, record.value, { key: record.key });
@@ -35,14 +35,14 @@ export async function define({ streams }: FunctionPlatform): Promise<void> {
 
 export async function deploy(platform: FunctionPlatform): Promise<void> {
   const shape = {
-    triggers: [{ kind: 'stream', stream: 'payments' }],
+    stream: 'payments',
     from: 'start',
     retry: { attempts: 2, backoffMs: 2 },
   } as const;
   await platform.deploy(
     {
-      score: { ...shape, code: BATCHED, batch: { size: 50, waitMs: 2 } },
-      echo: { ...shape, code: ONE_BY_ONE, retry: { attempts: 5, backoffMs: 2 } },
+      score: { ...shape, handler: BATCHED, batch: { size: 50, waitMs: 2 } },
+      echo: { ...shape, handler: ONE_BY_ONE, retry: { attempts: 5, backoffMs: 2 } },
     },
     [{ name: 'folds', ttlMs: null }],
   );

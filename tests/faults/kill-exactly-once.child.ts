@@ -1,4 +1,4 @@
-import { startFunctionPlatform } from '../../src/functions/streams/platform.fixture.ts';
+import { startFunctionPlatform } from '../support/function-platform.ts';
 import { define, deploy, publish } from './kill-exactly-once.app.ts';
 
 /** Runs the platform on the folder named, publishes and processes until it is killed. */

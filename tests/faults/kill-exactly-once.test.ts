@@ -6,10 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import {
-  type FunctionPlatform,
-  startFunctionPlatform,
-} from '../../src/functions/streams/platform.fixture.ts';
+import { type FunctionPlatform, startFunctionPlatform } from '../support/function-platform.ts';
 import { define, deploy, fold, isPoison, keyOf, PARTITIONS } from './kill-exactly-once.app.ts';
 
 const KILLS = process.env['MILLRACE_FAULTS'] === 'full' ? 1000 : 15;

@@ -2,6 +2,7 @@ import {
   type PublishRecord,
   partitionOfKey,
   type ReadRecord,
+  type RecordHeader,
   type Streams,
 } from '../../../src/streams/index.ts';
 import type { Source, SourcePayment } from './source.ts';
@@ -78,15 +79,17 @@ async function send(
   const toPayments: PublishRecord[] = [];
   const toTerminals: PublishRecord[] = [];
   for (const payment of slice) {
+    const place = placeHeader(payment.row);
     const { id, at, card, terminal, amount } = payment;
     for (const label of labels.due(payment.atMs)) {
       const value = { kind: 'label', terminal: label.terminal, at: label.at, id: label.id, fraud: true };
-      terminalEvents.add(toTerminals, label.terminal, value, payment.row, label.order);
+      const labelPlace = placeHeader(payment.row, label.order);
+      terminalEvents.add(toTerminals, label.terminal, value, labelPlace, payment.row, label.order);
     }
     labels.note(payment);
-    payments.add(toPayments, card, { id, at, card, terminal, amount }, payment.row, Number.MAX_SAFE_INTEGER);
+    payments.add(toPayments, card, { id, at, card, terminal, amount }, place, payment.row, AFTER_LABELS);
     const event = { kind: 'payment', id, at, card, terminal, amount };
-    terminalEvents.add(toTerminals, terminal, event, payment.row, Number.MAX_SAFE_INTEGER);
+    terminalEvents.add(toTerminals, terminal, event, place, payment.row, AFTER_LABELS);
   }
   onSend(performance.now());
   await Promise.all([payments.publish(toPayments), terminalEvents.publish(toTerminals)]);
@@ -95,19 +98,34 @@ async function send(
 
 /** Frauds become known a week after they happened. */
 class Labels {
-  private readonly queue: { order: number; dueMs: number; id: number; at: string; terminal: string }[] = [];
+  private queue: { order: number; dueMs: number; id: number; at: string; terminal: string }[] = [];
   private head = 0;
+  private count = 0;
 
   note(payment: SourcePayment): void {
     if (!payment.fraud) return;
-    const { id, at, terminal } = payment;
-    this.queue.push({ order: this.queue.length, dueMs: payment.atMs + LABEL_DELAY_MS, id, at, terminal });
+    // Copies: a text that was cut from the source keeps all that it was cut from in memory, here for a week.
+    const [at, terminal] = [copied(payment.at), copied(payment.terminal)];
+    const { id, atMs } = payment;
+    this.queue.push({ order: this.count++, dueMs: atMs + LABEL_DELAY_MS, id, at, terminal });
   }
 
   *due(nowMs: number): Iterable<{ order: number; id: number; at: string; terminal: string }> {
     while (this.head < this.queue.length && this.queue[this.head]!.dueMs <= nowMs)
       yield this.queue[this.head++]!;
+    if (this.head < 1000) return;
+    this.queue = this.queue.slice(this.head);
+    this.head = 0;
   }
+}
+
+const copied = (text: string): string => JSON.parse(JSON.stringify(text)) as string;
+
+/** The order of a payment within its row: the labels that its time brings come before it. */
+const AFTER_LABELS = Number.MAX_SAFE_INTEGER;
+
+function placeHeader(row: number, order?: number): readonly RecordHeader[] {
+  return [{ key: 'row', value: Buffer.from(order === undefined ? String(row) : `${row} ${order}`) }];
 }
 
 /** A place in the source: the row, and within it the label before the payment. */
@@ -119,7 +137,14 @@ interface Place {
 interface Door {
   /** The highest row that any partition holds already. */
   readonly newest: number;
-  add(batch: PublishRecord[], key: string, value: object, row: number, order: number): void;
+  add(
+    batch: PublishRecord[],
+    key: string,
+    value: object,
+    place: readonly RecordHeader[],
+    row: number,
+    order: number,
+  ): void;
   publish(batch: readonly PublishRecord[]): Promise<void>;
 }
 
@@ -132,16 +157,12 @@ async function door(streams: Streams, name: string): Promise<Door> {
   const encoder = new TextEncoder();
   return {
     newest,
-    add(batch, key, value, row, order) {
+    add(batch, key, value, place, row, order) {
       if (row <= newest) {
         const there = last[partitionOfKey(encoder.encode(key), partitions)]!;
         if (row < there.row || (row === there.row && order <= there.order)) return;
       }
-      const place = order === Number.MAX_SAFE_INTEGER ? String(row) : `${row} ${order}`;
-      batch.push({
-        value: { json: value as never },
-        headers: [{ key: 'row', value: encoder.encode(place) }],
-      });
+      batch.push({ value: { json: value as never }, headers: place });
     },
     async publish(batch) {
       if (batch.length > 0) await streams.publish(name, batch);
@@ -171,7 +192,7 @@ function placeOf(record: ReadRecord): Place | undefined {
   const header = record.headers.find((each) => each.key === 'row')?.value;
   if (!header) return undefined;
   const [row, order] = new TextDecoder().decode(header).split(' ');
-  return { row: Number(row), order: order === undefined ? Number.MAX_SAFE_INTEGER : Number(order) };
+  return { row: Number(row), order: order === undefined ? AFTER_LABELS : Number(order) };
 }
 
 /** Says how many of the next payments may go now, waiting until it is at least one. */

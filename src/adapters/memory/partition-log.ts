@@ -1,23 +1,25 @@
 import { MillraceError } from '../../kernel/index.ts';
+import { ProducerStates } from '../../streams/coordination/index.ts';
+import type {
+  AppendInput,
+  AppendResult,
+  FetchRequest,
+  FetchResult,
+  PartitionBounds,
+  TopicConfig,
+  TopicPartition,
+} from '../../streams/port.ts';
 import {
-  type AppendInput,
-  type AppendResult,
   type BatchHeader,
   crcMatches,
   type DecodedRecord,
   decodeBatch,
   encodeBatch,
   encodeMarker,
-  type FetchRequest,
-  type FetchResult,
-  type PartitionBounds,
-  ProducerStates,
   readBatchHeader,
   setAppendTime,
   setBaseOffset,
-  type TopicConfig,
-  type TopicPartition,
-} from '../../streams/index.ts';
+} from '../../streams/record-batch/index.ts';
 
 interface StoredBatch {
   readonly bytes: Uint8Array;

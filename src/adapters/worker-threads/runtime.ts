@@ -2,6 +2,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from '
 import type { Instance, InstanceEnd, InstanceListener, InstanceSpec, Runtime } from '../../functions/port.ts';
 import type { FromInstance, ToInstance } from '../../functions/protocol.ts';
 import { siblingModule } from '../../kernel/index.ts';
+import { BOOTSTRAP, strippedSources } from './sources.ts';
 import { createSpares, type Spares } from './spares.ts';
 import type { Assignment, WorkerStart } from './worker-data.ts';
 
@@ -24,16 +25,19 @@ const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
  * process, the file system, the network. It is no security boundary.
  */
 export function createWorkerThreadsRuntime(options: WorkerThreadsOptions): Runtime {
-  const start: WorkerStart = { harness: options.harness.href, sdk: options.sdk.href };
+  const [harness, sdk] = [options.harness.href, options.sdk.href];
+  const worker = siblingModule(import.meta.url, './worker').href;
+  const start: WorkerStart = { harness, sdk, worker, sources: strippedSources([worker, harness, sdk]) };
   const instances = new Set<ThreadInstance>();
   const spares: Spares = createSpares({
     size: options.spares ?? 2,
     memoryBytes: options.spareMemoryBytes ?? DEFAULT_MEMORY_BYTES,
     start: (memoryBytes) => startWorker(start, memoryBytes),
   });
+  let reserved: Promise<void> | undefined;
   return {
     name: 'worker-threads',
-    start: () => spares.fill(),
+    reserve: () => (reserved ??= spares.fill()),
     open(spec, listener) {
       const worker = spares.take(spec.memoryBytes);
       const instance: ThreadInstance = new ThreadInstance(worker, spec, listener, () => {
@@ -64,7 +68,8 @@ function heapLimits(memoryBytes: number): {
 }
 
 function startWorker(start: WorkerStart, memoryBytes: number): Worker {
-  const worker = new Worker(siblingModule(import.meta.url, './worker'), {
+  const worker = new Worker(BOOTSTRAP, {
+    eval: true,
     env: {},
     argv: [],
     execArgv: [],

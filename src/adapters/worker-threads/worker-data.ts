@@ -7,6 +7,10 @@ export interface WorkerStart {
   readonly harness: string;
   /** What the import of `millrace` resolves to, as a URL. */
   readonly sdk: string;
+  /** The worker's own module, as a URL. */
+  readonly worker: string;
+  /** Modules whose types were stripped already, by URL. */
+  readonly sources: ReadonlyMap<string, string>;
 }
 
 /** The first message to a worker; from then on everything goes through `port`. */

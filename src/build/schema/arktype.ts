@@ -1,4 +1,4 @@
-import type { SchemaProblem } from './convert.ts';
+import type { SchemaProblem } from './problem.ts';
 
 type Node = { readonly [property: string]: unknown };
 

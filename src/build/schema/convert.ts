@@ -1,13 +1,8 @@
 import type { JsonSchema } from '../../kernel/index.ts';
 import { arktypeProblems } from './arktype.ts';
+import type { SchemaProblem } from './problem.ts';
 import { valibotProblems, valibotToJsonSchema } from './valibot.ts';
 import { zodProblems } from './zod.ts';
-
-/** `path` is a place in the schema (`/customer/id`), `message` a verb phrase: `transforms (trim)`. */
-export interface SchemaProblem {
-  readonly path: string;
-  readonly message: string;
-}
 
 export type Converted = { readonly schema: JsonSchema } | { readonly problems: readonly SchemaProblem[] };
 

@@ -1,6 +1,6 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import type { JsonSchema } from '../../kernel/index.ts';
-import type { SchemaProblem } from './convert.ts';
+import type { SchemaProblem } from './problem.ts';
 
 /** A valibot schema or action, as far as it is walked here. */
 interface Part {

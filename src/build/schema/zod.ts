@@ -1,4 +1,4 @@
-import type { SchemaProblem } from './convert.ts';
+import type { SchemaProblem } from './problem.ts';
 
 /** A zod schema's definition (`schema._zod.def`), as far as it is walked here. */
 interface Definition {

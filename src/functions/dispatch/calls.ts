@@ -10,12 +10,12 @@ import type { Streams } from '../../streams/index.ts';
 import type { InvocationOutcome } from '../invocation.ts';
 import type { CallOperation, Payload } from '../protocol.ts';
 import type { CallAnswer } from './live-instance.ts';
-import type { PoolIdentity } from './snapshot.ts';
+import { type PageSource, readPage } from './read-page.ts';
 import { fromPayload, headersOf } from './wire.ts';
-import type { Work } from './work.ts';
+import type { PoolIdentity, Work } from './work.ts';
 
 export interface CallSurroundings {
-  readonly streams: Pick<Streams, 'publish'>;
+  readonly streams: Pick<Streams, 'publish'> & PageSource;
   readonly secrets: Pick<Secrets, 'read'>;
   readonly providers: readonly ContextProvider[];
   /** Runs another function one level deeper, in the version that belongs to the caller's. */
@@ -66,6 +66,8 @@ async function perform(
     case 'state':
       if (work.event.kind === 'records') return work.event.readState(operation[1]);
       throw new MillraceError('BAD_REQUEST', 'Keyed state belongs to the records of a stream.');
+    case 'read':
+      return readPage(around.streams, operation[1], operation[2], operation[3]);
     case 'secret':
       return readSecret(around, identity, operation[1]);
     case 'provider': {

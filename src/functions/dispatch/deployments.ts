@@ -36,6 +36,7 @@ export function createRegistry(around: PoolSurroundings): Registry {
 
   const prepare = async (next: AppVersion): Promise<void> => {
     abandon(next.app);
+    if (next.manifest.functions.length > 0) await around.runtime.reserve?.();
     const snapshot = build(next);
     prepared.set(next.app, snapshot);
     const running = byApp.get(next.app);
@@ -44,7 +45,8 @@ export function createRegistry(around: PoolSurroundings): Registry {
       const before = running?.pools.get(name);
       if (before === pool) continue;
       // As warm as what it takes the place of, so that switching is not a cold start.
-      const wanted = Math.max(pool.identity.manifest.instances.min, before?.counts().instances ?? 0);
+      const { instances, starting } = before?.counts() ?? { instances: 0, starting: 0 };
+      const wanted = Math.max(pool.identity.manifest.instances.min, instances + starting);
       if (wanted > 0) warming.push(pool.warm(wanted));
     }
     await Promise.all(warming);

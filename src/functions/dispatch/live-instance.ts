@@ -5,7 +5,7 @@ import type { CallOperation, FromInstance, ToInstance, WireError } from '../prot
 import { RequestPump, ResponseBody } from './bodies.ts';
 import type { Outcome } from './stats.ts';
 import { errorOf, failure, fromPayload, recordsValue, toWire } from './wire.ts';
-import { tellLog, type Work } from './work.ts';
+import { type Work, whenGone } from './work.ts';
 
 /** What an instance tells its pool. */
 export interface PoolSide {
@@ -82,7 +82,7 @@ export class LiveInstance implements InstanceListener {
     if (event[0] === 'http' && event[8] === 'stream' && work.event.kind === 'http') {
       slot.pump = new RequestPump(this.#line, id, work.event.body as AsyncIterable<Uint8Array>);
     }
-    work.context.signal?.addEventListener('abort', () => this.#gone(id, work), { once: true });
+    whenGone(work, () => this.#gone(id, work));
     this.#timer ??= clock.after(timeoutMs, () => this.#expire());
   }
 
@@ -262,7 +262,7 @@ export class LiveInstance implements InstanceListener {
       message: text,
       ...(attributes === undefined ? {} : { attributes: asObject(JSON.parse(attributes)) }),
     };
-    tellLog(this.#slots.get(id)?.work, line);
+    this.#slots.get(id)?.work.context.onLog?.(line);
     this.#pool.log(line, invocationId, traceId);
   }
 }

@@ -5,10 +5,9 @@ import type { CallOperation } from '../protocol.ts';
 import type { FunctionsConfig } from './config.ts';
 import { type CallAnswer, LiveInstance, type PoolSide } from './live-instance.ts';
 import { Queue } from './queue.ts';
-import type { PoolIdentity } from './snapshot.ts';
 import type { Outcome } from './stats.ts';
 import { failure } from './wire.ts';
-import type { Work } from './work.ts';
+import { type PoolIdentity, type Work, whenGone } from './work.ts';
 
 /** What all pools share: bounds of the platform, and what they report to. */
 export interface PoolSurroundings {
@@ -211,7 +210,7 @@ export class Pool implements PoolSide {
     if (work.settled) return;
     work.settled = true;
     work.release();
-    if (work.startedMs > 0) {
+    if (work.startedMs >= 0) {
       this.#inFlight--;
       this.#averageMs += (outcome.durationMs - this.#averageMs) * 0.05;
     }
@@ -252,7 +251,7 @@ export class Pool implements PoolSide {
     this.#queue.push(work);
     shared.pools.add(this);
     this.#notePeak();
-    work.context.signal?.addEventListener('abort', () => this.#callerGone(work), { once: true });
+    whenGone(work, () => this.#callerGone(work));
     this.#queueTimer ??= this.clock.after(config.functionQueueWait, () => this.#expireQueue());
   }
 

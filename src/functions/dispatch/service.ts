@@ -20,10 +20,11 @@ import type { Runtime } from '../port.ts';
 import { createAnswerer } from './calls.ts';
 import type { FunctionsConfig } from './config.ts';
 import { createRegistry, type Registry } from './deployments.ts';
+import { createInputCheck } from './input.ts';
 import type { Pool, PoolSurroundings, SharedBounds } from './pool.ts';
-import type { AppSnapshot, PoolIdentity } from './snapshot.ts';
+import type { AppSnapshot } from './snapshot.ts';
 import { type FunctionStats, type Outcome, Stats } from './stats.ts';
-import { sizeOf, type Work } from './work.ts';
+import { type PoolIdentity, sizeOf, type Work } from './work.ts';
 
 export interface FunctionsDependencies {
   readonly runtime: Runtime;
@@ -31,8 +32,8 @@ export interface FunctionsDependencies {
   readonly ids: Ids;
   readonly random: Random;
   readonly config: FunctionsConfig;
-  /** Where `ctx.emit` goes outside stream functions. */
-  readonly streams: Pick<Streams, 'publish'>;
+  /** Where `ctx.emit` goes outside stream functions, and where `ctx.read` reads. */
+  readonly streams: Pick<Streams, 'publish' | 'describe' | 'read'>;
   readonly secrets: Pick<Secrets, 'read'>;
   /** What other rooms put on `ctx`. */
   readonly providers: readonly ContextProvider[];
@@ -70,6 +71,7 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
     starved: new Set(),
   };
   const stats = new Map<string, Stats>();
+  const checkInput = createInputCheck();
   let refusing = false;
   let inFlight = 0;
   let drained: (() => void) | undefined;
@@ -92,7 +94,7 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
         trigger: 'invoke',
         ...(caller.context.signal ? { signal: caller.context.signal } : {}),
       };
-      return run(fn, { kind: 'direct', input }, context, undefined, caller.snapshot);
+      return run(fn, { kind: 'direct', input }, context, undefined, caller.snapshot as AppSnapshot);
     },
   });
 
@@ -139,6 +141,7 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
     const { snapshot, pool } = resolve(fn, version, caller);
     checkDepth(fn, context.depth);
     const sizeBytes = sizeOf(event);
+    if (event.kind === 'direct') checkInput(pool.identity.manifest, event.input);
     if (sizeBytes > LIMITS.bodyBytes && event.kind !== 'records') throw tooLarge(fn, sizeBytes);
     return new Promise((resolveOutcome, reject) => {
       const work: Work = {
@@ -148,12 +151,14 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
         traceId: traceIdOf(context.traceparent) ?? ids.traceId(),
         sizeBytes,
         acceptedMs: clock.monotonic(),
-        startedMs: 0,
+        startedMs: -1,
         cold: false,
         settled: false,
         resolve: resolveOutcome,
         reject,
+        unlisten: undefined,
         release() {
+          work.unlisten?.();
           snapshot.leave();
           if (--inFlight === 0) drained?.();
         },

@@ -1,4 +1,3 @@
-import type { FunctionManifest } from '../../kernel/index.ts';
 import type { Pool } from './pool.ts';
 
 /**
@@ -41,11 +40,4 @@ export class AppSnapshot {
   #letGo(): void {
     for (const pool of this.pools.values()) pool.letGo();
   }
-}
-
-/** What `Pool` needs to know of its function, from the manifest of its app. */
-export interface PoolIdentity {
-  readonly app: string;
-  readonly manifest: FunctionManifest;
-  folder: string;
 }

@@ -1,10 +1,10 @@
 import type { Json } from '../../kernel/index.ts';
-import { MillraceError } from '../../kernel/index.ts';
 import type { InstanceSpec } from '../port.ts';
 import type { CallOperation, LogLevel, Payload, WireHeaders } from '../protocol.ts';
 import type { Capture } from './capture.ts';
 import type { Link } from './link.ts';
 import { fromPayload, toPayload, transferable } from './payload.ts';
+import { PlatformError } from './platform-error.ts';
 import type { Running } from './running.ts';
 
 /** What the instance offers to every invocation. */
@@ -64,6 +64,8 @@ export function createContext(
       invoke(link, running, nameOf(fn, 'ctx.invoke', 'function'), input),
     state: (handle: Named | string, record: unknown) =>
       effects.state(nameOf(handle, 'ctx.state', 'state'), record),
+    read: (stream: Named | string, after?: unknown, options?: { readonly limit?: number }) =>
+      readPage(link, running, nameOf(stream, 'ctx.read', 'stream'), after, options?.limit),
     secret: (name: string) => readSecret(around, running, name),
   };
   if (spec.providers.length > 0) addProviders(context, around, running);
@@ -95,9 +97,21 @@ function rejecting<Value>(begin: () => Promise<Value>): Promise<Value> {
   }
 }
 
+async function readPage(
+  link: Link,
+  running: Running,
+  stream: string,
+  after: unknown,
+  limit: number | undefined,
+): Promise<unknown> {
+  const cursor = after === undefined ? undefined : (plainArgument(after) as Json);
+  const page = await link.call(running, ['read', stream, cursor, limit]);
+  return JSON.parse(new TextDecoder().decode(page as Uint8Array));
+}
+
 async function readSecret({ spec, link }: Surroundings, running: Running, name: string): Promise<string> {
   if (!spec.secrets.includes(name)) {
-    throw new MillraceError(
+    throw new PlatformError(
       'FORBIDDEN',
       `'${spec.fn}' does not declare the secret '${name}'. Add it to \`secrets\` in its options.`,
     );
@@ -117,14 +131,16 @@ export function wireHeaders(headers: EmitOptions['headers']): WireHeaders | unde
 /** Effects of invocations that do not come from a stream: each emit is a round trip that ends when it is durable. */
 export function directEffects({ link, spec }: Surroundings, running: Running): Effects {
   return {
-    async emit(stream, value, options) {
-      const payload = toPayload(value, `A record for '${stream}'`);
-      if (payload === undefined) throw notJson(stream);
-      const operation: CallOperation = ['emit', stream, payload, options?.key, wireHeaders(options?.headers)];
-      await link.call(running, operation, transferable(payload));
-    },
+    emit: (stream, value, options) =>
+      rejecting(() => {
+        const payload = toPayload(value, `A record for '${stream}'`);
+        if (payload === undefined) throw notJson(stream);
+        const headers = wireHeaders(options?.headers);
+        const operation: CallOperation = ['emit', stream, payload, options?.key, headers];
+        return link.call(running, operation, transferable(payload)) as Promise<void>;
+      }),
     state() {
-      throw new MillraceError(
+      throw new PlatformError(
         'BAD_REQUEST',
         `Keyed state belongs to the records of a stream, and '${spec.fn}' was called without one. Emit a record instead.`,
       );

@@ -1,6 +1,12 @@
-import { LIMITS, MillraceError } from '../../kernel/index.ts';
-import { HELD_LIMIT_BYTES, type WireEmit, type WireHeaders, type WireStateWrite } from '../protocol.ts';
+import {
+  HELD_LIMIT_BYTES,
+  PAYLOAD_LIMIT_BYTES,
+  type WireEmit,
+  type WireHeaders,
+  type WireStateWrite,
+} from '../protocol.ts';
 import { tooLarge } from './payload.ts';
+import { PlatformError } from './platform-error.ts';
 
 /** Bytes that are collected into one buffer, so that they cross to the platform as one. */
 export class Arena {
@@ -23,10 +29,10 @@ export class Arena {
   }
 
   #grow(sizeBytes: number, what: string): void {
-    if (sizeBytes > LIMITS.bodyBytes) throw tooLarge(what, sizeBytes);
+    if (sizeBytes > PAYLOAD_LIMIT_BYTES) throw tooLarge(what, sizeBytes);
     const needed = this.#used + sizeBytes;
     if (needed > HELD_LIMIT_BYTES) {
-      throw new MillraceError(
+      throw new PlatformError(
         'PAYLOAD_TOO_LARGE',
         `One invocation may hold ${HELD_LIMIT_BYTES} bytes of emits and state until its commit. Use smaller batches.`,
       );
@@ -107,7 +113,7 @@ export class Held {
 
   #checkOpen(): void {
     if (!this.#closed) return;
-    throw new MillraceError(
+    throw new PlatformError(
       'CONFLICT',
       'The invocation has ended: what it emits or writes now would not be part of its commit. Await it in the handler.',
     );

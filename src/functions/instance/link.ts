@@ -1,6 +1,6 @@
-import { MillraceError } from '../../kernel/index.ts';
 import type { InstanceChannel } from '../port.ts';
 import { CALL_LIMIT, type CallOperation, type FromInstance, type ToInstance } from '../protocol.ts';
+import { PlatformError } from './platform-error.ts';
 import type { Running } from './running.ts';
 
 /** The instance's side of the conversation: messages out, and round trips that wait for their answer. */
@@ -35,7 +35,7 @@ export function createLink(channel: InstanceChannel): Link {
     call(running, operation, transfer, read = (answer) => answer) {
       if (running.calls >= CALL_LIMIT) {
         const message = `The invocation waits for ${CALL_LIMIT} answers already. Await some before asking for more.`;
-        return Promise.reject(new MillraceError('TOO_MANY_REQUESTS', message));
+        return Promise.reject(new PlatformError('TOO_MANY_REQUESTS', message));
       }
       running.calls++;
       const callId = nextCallId++;
@@ -54,7 +54,8 @@ export function createLink(channel: InstanceChannel): Link {
       found.running.calls--;
       if (message[0] === 'answer') found.resolve(found.read(message[2]));
       else {
-        if (found.running.ended) channel.send(lateRefusal(found.running, message[3]));
+        if (found.running.ended || found.running.cancelled)
+          channel.send(lateRefusal(found.running, message[3]));
         found.reject(refusalError(message[2], message[3]));
       }
     },

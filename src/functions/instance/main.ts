@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { HttpTrigger, Trigger } from '../../kernel/index.ts';
-import type { InstanceChannel, InstanceSpec } from '../port.ts';
+import type { InstanceChannel, InstanceSpec, InstanceSurroundings } from '../port.ts';
 import type { FromInstance, RunMessage, ToInstance, WireEvent, WireHttp } from '../protocol.ts';
 import { IncomingBody, OutgoingBody } from './bodies.ts';
 import { captureConsole, createCapture } from './capture.ts';
@@ -21,7 +21,11 @@ type RecordsModule = typeof import('./records.ts');
  * The harness: what runs inside an instance around a function's handler. It takes invocations off the channel, runs
  * many at once, and answers each exactly once.
  */
-export async function serve(spec: InstanceSpec, channel: InstanceChannel): Promise<void> {
+export async function serve(
+  spec: InstanceSpec,
+  channel: InstanceChannel,
+  surroundings?: InstanceSurroundings,
+): Promise<void> {
   const link = createLink(channel);
   const capture = createCapture(link);
   const current = new AsyncLocalStorage<Running>();
@@ -29,10 +33,11 @@ export async function serve(spec: InstanceSpec, channel: InstanceChannel): Promi
     { stream: process.stdout, level: 'info' },
     { stream: process.stderr, level: 'error' },
   ] as const;
-  captureConsole(console, streams, capture, current);
+  // A thread that is shared keeps its console.
+  if (!surroundings) captureConsole(console, streams, capture, current);
   const around: Surroundings = { spec, link, capture, env: Object.freeze({ ...spec.env }) };
   try {
-    const handler = await loadHandler(spec);
+    const handler = surroundings?.handler ?? (await loadHandler(spec));
     const records = spec.triggers.some(({ kind }) => kind === 'stream')
       ? await import('./records.ts')
       : undefined;

@@ -1,5 +1,5 @@
-import { LIMITS, MillraceError } from '../../kernel/index.ts';
-import { type Payload, TEXT_LIMIT_BYTES } from '../protocol.ts';
+import { PAYLOAD_LIMIT_BYTES, type Payload, TEXT_LIMIT_BYTES } from '../protocol.ts';
+import { PlatformError } from './platform-error.ts';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -12,16 +12,16 @@ export function toPayload(value: unknown, what: string): Payload {
   const text: string | undefined = JSON.stringify(value);
   if (text === undefined || text.length <= TEXT_LIMIT_BYTES) return text;
   // A UTF-16 unit takes at least one byte: what is longer than the limit need not be encoded to know.
-  if (text.length > LIMITS.bodyBytes) throw tooLarge(what, text.length);
+  if (text.length > PAYLOAD_LIMIT_BYTES) throw tooLarge(what, text.length);
   const bytes = encoder.encode(text);
-  if (bytes.length > LIMITS.bodyBytes) throw tooLarge(what, bytes.length);
+  if (bytes.length > PAYLOAD_LIMIT_BYTES) throw tooLarge(what, bytes.length);
   return bytes;
 }
 
-export function tooLarge(what: string, sizeBytes: number): MillraceError {
-  return new MillraceError(
+export function tooLarge(what: string, sizeBytes: number): PlatformError {
+  return new PlatformError(
     'PAYLOAD_TOO_LARGE',
-    `${what} has ${sizeBytes} bytes, more than the ${LIMITS.bodyBytes} that are allowed. Put it into a bucket and pass its name.`,
+    `${what} has ${sizeBytes} bytes, more than the ${PAYLOAD_LIMIT_BYTES} that are allowed. Put it into a bucket and pass its name.`,
   );
 }
 

@@ -1,8 +1,8 @@
-import { MillraceError } from '../../kernel/index.ts';
 import type { FromInstance, WireError, WireRecords } from '../protocol.ts';
 import { createContext, type Effects, notJson, type Surroundings, wireHeaders } from './context.ts';
 import { describeThrown, InstanceError } from './errors.ts';
 import { Arena, Held } from './held.ts';
+import { PlatformError } from './platform-error.ts';
 import { type DecodedRecords, decodeRecords, type HandlerRecord } from './record-decoding.ts';
 import type { Running } from './running.ts';
 import { createStateCell, createStateTable, type StateTable } from './states.ts';
@@ -192,8 +192,8 @@ const FAILED_BY_HANDLER: WireError = [
   undefined,
 ];
 
-function keyless(record: HandlerRecord): MillraceError {
-  return new MillraceError(
+function keyless(record: HandlerRecord): PlatformError {
+  return new PlatformError(
     'BAD_REQUEST',
     `The record at offset ${record.offset} of '${record.stream}' has no key, so that it has no keyed state. Give the stream a \`key\`.`,
   );

@@ -24,6 +24,9 @@ export interface Committer {
   close(): void;
 }
 
+/** A group with so many bytes of emits takes no more events: what the log orders at once stays small. */
+const COMMIT_BYTES = 4 * 1024 * 1024;
+
 interface Gathered {
   readonly works: Work[];
   readonly appends: AppendInput[];
@@ -50,6 +53,8 @@ export interface CommitterOptions {
 export function createCommitter(options: CommitterOptions): Committer {
   const { assignment, commitsInFlight, onCommitted, onLoss } = options;
   let open = gather();
+  /** Full groups that wait for their turn. */
+  const sealed: Gathered[] = [];
   let inFlight = 0;
   let scheduled = false;
   let closed = false;
@@ -84,12 +89,21 @@ export function createCommitter(options: CommitterOptions): Committer {
     onCommitted();
   };
 
-  const flush = (): void => {
-    if (closed || open.queues.size === 0 || inFlight >= commitsInFlight) return;
+  const next = (): Gathered | undefined => {
+    const full = sealed.shift();
+    if (full || open.queues.size === 0) return full;
     const group = open;
     open = gather();
-    inFlight++;
-    void commit(group);
+    return group;
+  };
+
+  const flush = (): void => {
+    while (!closed && inFlight < commitsInFlight) {
+      const group = next();
+      if (!group) return;
+      inFlight++;
+      void commit(group);
+    }
   };
 
   /**
@@ -116,6 +130,10 @@ export function createCommitter(options: CommitterOptions): Committer {
         open.bytes += append.batch.length;
       }
       open.queues.add(done.queue);
+      if (open.bytes >= COMMIT_BYTES) {
+        sealed.push(open);
+        open = gather();
+      }
       schedule();
     },
     touch(queue) {
@@ -123,10 +141,10 @@ export function createCommitter(options: CommitterOptions): Committer {
       schedule();
     },
     get settled() {
-      return inFlight === 0 && open.queues.size === 0;
+      return inFlight === 0 && sealed.length === 0 && open.queues.size === 0;
     },
     get gatheredBytes() {
-      return open.bytes;
+      return sealed.reduce((sum, { bytes }) => sum + bytes, open.bytes);
     },
     close() {
       closed = true;

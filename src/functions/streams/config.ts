@@ -35,7 +35,7 @@ export const DEFAULT_STREAM_CONSUMER_CONFIG: StreamConsumerConfig = {
   microBatchRecords: 512,
   microBatchMs: 50,
   commitsInFlight: 4,
-  emitBytes: 16 * 1024 * 1024,
+  emitBytes: 8 * 1024 * 1024,
   emitRecords: 100_000,
   stateValueBytes: 1024 * 1024,
   maxBackoffMs: 60_000,

@@ -7,15 +7,10 @@ import {
 } from '../../kernel/index.ts';
 import type { Membership } from '../../streams/index.ts';
 import { backoffMs } from './backoff.ts';
+import type { PartitionLag } from './lag.ts';
 import type { StreamConsumersOptions } from './options.ts';
 import { originOfRedriveTopic, redriveTopic } from './redrive-topic.ts';
-import {
-  type ConsumerShared,
-  openSession,
-  type PartitionLag,
-  type Session,
-  type SessionEnd,
-} from './session.ts';
+import { type ConsumerShared, openSession, type Session, type SessionEnd } from './session.ts';
 
 /** What a function is to be run with. */
 export interface ConsumerDefinition {

@@ -4,14 +4,15 @@ import {
   type FunctionManifest,
   type Json,
   manualClock,
+  onSignal,
   type StateManifest,
   seededRandom,
 } from '../../kernel/index.ts';
 import type { ReadRecord } from '../../streams/index.ts';
 import type { StreamConsumerConfig } from './config.ts';
 import { createStreamConsumers } from './consumers.ts';
-import { createTestDispatcher, fail, streamFunction } from './test-dispatcher.ts';
-import { createTestLog } from './test-log.ts';
+import { createTestDispatcher, fail, streamFunction } from './test-dispatcher.support.ts';
+import { createTestLog } from './test-log.support.ts';
 
 const SPENT: StateManifest = { name: 'spent', ttlMs: null };
 
@@ -378,5 +379,118 @@ test('what is read ahead is bounded, whatever waits in the stream', async () => 
   open();
   await consumers.idle();
   assert.equal(log.offsets('shop.score')[0]!.offset, 10_000);
+  await stop();
+});
+
+test('a dead letter and the lag are signalled', async () => {
+  const { clock, log, dispatcher, consumers, run, settle, stop } = setup();
+  const letters: Json[] = [];
+  const lags: number[] = [];
+  const stopListening = [
+    onSignal('function.deadLettered', ({ fn, stream, offset, error }) =>
+      letters.push([fn, stream, offset, error]),
+    ),
+    onSignal('group.lag', ({ group, lag }) => void (group === 'shop.score' && lags.push(lag))),
+  ];
+  dispatcher.handler = () => fail('Bad', 'no');
+  log.publish('payments', payments(1));
+  await run(streamFunction('score', ['payments'], { retry: { attempts: 1, backoffMs: 1 } }));
+  await settle();
+  consumers.pause('score');
+  log.publish('payments', payments(7));
+  await consumers.idle();
+  clock.advance(1000);
+  for (const end of stopListening) end();
+  assert.deepEqual(letters, [['score', 'payments', 0, 'Bad: no']]);
+  assert.equal(lags.at(-1), 7);
+  await stop();
+});
+
+test('what the dispatcher refuses while the platform stops is left for the next start', async () => {
+  const { log, dispatcher, consumers, run, make, stop } = setup();
+  dispatcher.mishap = () => 'refuse';
+  dispatcher.handler = ({ value }, { emit }) => emit('alerts', value);
+  log.publish('payments', payments(10));
+  await run(streamFunction('score', ['payments']));
+  await consumers.idle();
+  consumers.refuse!();
+  await stop();
+  dispatcher.mishap = () => 'none';
+  const next = make();
+  await next.apply('shop', [streamFunction('score', ['payments'])], [SPENT]);
+  await next.idle();
+  assert.deepEqual(sorted(log.values('alerts')), numbers(10));
+  await next.stop!(new AbortController().signal);
+});
+
+test('a record that waits for an instance while the version changes goes to the new one in its shape', async () => {
+  const { log, dispatcher, consumers, run, settle, stop } = setup();
+  const shapes: boolean[] = [];
+  let refuse = true;
+  dispatcher.mishap = ({ asBatch }) => {
+    shapes.push(asBatch);
+    return refuse ? 'refuse' : 'none';
+  };
+  dispatcher.handler = ({ value }, { emit }) => emit('alerts', value);
+  log.publish('payments', payments(3));
+  await run(streamFunction('score', ['payments']));
+  await consumers.idle();
+  await run(streamFunction('score', ['payments'], { version: 'v2', batch: { size: 3, waitMs: 0 } }));
+  refuse = false;
+  await settle();
+  assert.equal(shapes.at(0), false);
+  assert.equal(shapes.at(-1), true);
+  assert.deepEqual(dispatcher.versions, ['v2']);
+  assert.deepEqual(sorted(log.values('alerts')), [0, 1, 2]);
+  await stop();
+});
+
+test('however often a redrive breaks off, each dead letter is given again once', async () => {
+  const { log, dispatcher, consumers, run, settle, stop } = setup();
+  const random = seededRandom(9);
+  let broken = true;
+  dispatcher.handler = ({ value }, { emit }) => {
+    if (broken) fail('Bad');
+    emit('alerts', value);
+  };
+  log.publish('payments', payments(30));
+  await run(streamFunction('score', ['payments'], { retry: { attempts: 1, backoffMs: 1 } }));
+  await settle();
+  assert.equal(log.records('score.dlq').length, 30);
+
+  broken = false;
+  log.fault = ({ offsets }) => {
+    if (!offsets.some(({ topic }) => topic === 'score.dlq')) return 'none';
+    return (['none', 'fail before', 'fail after'] as const)[random.integer(3)]!;
+  };
+  let failures = 0;
+  for (let record = 0; record < 30; record++)
+    await consumers.redrive('score', { record }).catch(() => failures++);
+  for (let left = true; left; )
+    left = await consumers.redrive('score').then(
+      ({ redriven }) => redriven > 0,
+      () => true,
+    );
+  await settle();
+  assert.ok(failures > 5, `${failures} redrives broke off`);
+  assert.deepEqual(sorted(log.values('alerts')), numbers(30));
+  await stop();
+});
+
+test('large emits go in several commits, and one event that emits too much fails', async () => {
+  const { log, dispatcher, run, settle, stop } = setup();
+  const sizes: number[] = [];
+  log.onCommit = ({ appends }) => void sizes.push(appends.reduce((sum, { batch }) => sum + batch.length, 0));
+  const million = 'x'.repeat(1_000_000);
+  dispatcher.handler = ({ value }, { emit }) => {
+    for (let count = value === 5 ? 9 : 1; count > 0; count--) emit('alerts', million);
+  };
+  log.publish('payments', payments(24, 24));
+  const batch = { size: 1, waitMs: 0 };
+  await run(streamFunction('score', ['payments'], { batch, retry: { attempts: 1, backoffMs: 1 } }));
+  await settle();
+  assert.equal(log.records('alerts').length, 23);
+  assert.ok(Math.max(...sizes) < 6_000_000, `${Math.max(...sizes)} bytes in one commit`);
+  assert.deepEqual(log.values('score.dlq'), [5]);
   await stop();
 });

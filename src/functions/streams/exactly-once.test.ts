@@ -3,8 +3,13 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Json, type ManualClock, manualClock, seededRandom } from '../../kernel/index.ts';
 import { createStreamConsumers, type StreamConsumers } from './consumers.ts';
-import { createTestDispatcher, fail, streamFunction, type TestDispatcher } from './test-dispatcher.ts';
-import { type CommitFault, createTestLog, type TestLog } from './test-log.ts';
+import {
+  createTestDispatcher,
+  fail,
+  streamFunction,
+  type TestDispatcher,
+} from './test-dispatcher.support.ts';
+import { type CommitFault, createTestLog, type TestLog } from './test-log.support.ts';
 
 /**
  * Random records through random failures: of handlers, of whole events, of commits, of an instance of the platform. The state
@@ -154,6 +159,6 @@ test('whatever fails when, outputs and state are there exactly once and in order
       for (const platform of platforms) await platform.stop!(new AbortController().signal);
       check(world, given);
     }),
-    { numRuns: Number(process.env['MILLRACE_RUNS'] ?? 60) },
+    { numRuns: Number(process.env.MILLRACE_RUNS ?? 60) },
   );
 });

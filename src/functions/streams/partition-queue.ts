@@ -25,7 +25,7 @@ export function createPartitionQueue(
 
   const free = (slab: Slab): void => {
     if (slab.bytes.length > 0) retainedBytes -= slab.sizeBytes;
-    slab.bytes = new Uint8Array(0);
+    slab.bytes = slab.text = NO_BYTES;
   };
 
   /** Moves the front over what is done, never past the cursor. */
@@ -165,6 +165,8 @@ export function createPartitionQueue(
   };
   return queue;
 }
+
+const NO_BYTES = Buffer.alloc(0);
 
 function isFull(work: Work, limits: TakeLimits): boolean {
   return sizeOf(work) >= limits.records || work.bytes >= limits.bytes;

@@ -1,6 +1,6 @@
 import type { Assignment, StateView, StateWrite } from '../../streams/index.ts';
 import type { StateChange, StateValues } from '../invocation.ts';
-import { keyOf, keyText } from './slab.ts';
+import { keyText } from './slab.ts';
 import type { Work } from './types.ts';
 import { sizeOf } from './work.ts';
 
@@ -39,14 +39,9 @@ export async function openKeyedState(
   return { view: await assignment.state(store, partition), pending: new Map() };
 }
 
-function currentValue(
-  state: KeyedState,
-  key: Uint8Array,
-  text: string,
-  nowMs: number,
-): Uint8Array | undefined {
+function currentValue(state: KeyedState, text: string, nowMs: number): Uint8Array | undefined {
   const written = state.pending.get(text);
-  if (!written) return state.view.get(key);
+  if (!written) return state.view.get(text);
   const expired = written.expiresAtMs !== undefined && written.expiresAtMs <= nowMs;
   return written.value === null || expired ? undefined : written.value;
 }
@@ -65,10 +60,7 @@ export function packValues(state: KeyedState, work: Work, nowMs: number, maxByte
   for (let at = 0; at < sizeOf(work); at++) {
     const text = keyText(work.slabs[at]!, work.indexes[at]!);
     const repeated = text !== null && seen.has(text);
-    const value =
-      text === null || repeated
-        ? undefined
-        : currentValue(state, keyOf(work.slabs[at]!, work.indexes[at]!)!, text, nowMs);
+    const value = text === null || repeated ? undefined : currentValue(state, text, nowMs);
     const bytes = 4 + (value?.length ?? 0);
     if (at > 0 && size + bytes > maxBytes) break;
     size += bytes;
@@ -80,10 +72,13 @@ export function packValues(state: KeyedState, work: Work, nowMs: number, maxByte
 
 function pack(values: readonly (Uint8Array | undefined | null)[], size: number): Uint8Array {
   const packed = new Uint8Array(size);
-  const view = new DataView(packed.buffer);
   let at = 0;
   for (const value of values) {
-    view.setInt32(at, value === null ? SAME_KEY : value === undefined ? NO_VALUE : value.length, true);
+    const length = value === null ? SAME_KEY : value === undefined ? NO_VALUE : value.length;
+    packed[at] = length;
+    packed[at + 1] = length >> 8;
+    packed[at + 2] = length >> 16;
+    packed[at + 3] = length >> 24;
     at += 4;
     if (!value) continue;
     packed.set(value, at);
@@ -108,7 +103,7 @@ export function write(
     key,
     text,
     value: change.value,
-    ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+    ...(expiresAtMs === undefined || change.value === null ? {} : { expiresAtMs }),
   };
   state.pending.set(text, entry);
   let set = writes.get(state);
@@ -118,9 +113,7 @@ export function write(
 
 export function writesOf(writes: WriteSet): StateWrite[] {
   const all: StateWrite[] = [];
-  for (const set of writes.values())
-    for (const { store, partition, key, value, expiresAtMs } of set.values())
-      all.push({ store, partition, key, value, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) });
+  for (const set of writes.values()) for (const write of set.values()) all.push(write);
   return all;
 }
 

@@ -1,4 +1,12 @@
-import { type BatchHeader, type LogStore, readMarker, splitBatches } from '../../streams/index.ts';
+import {
+  BATCH_HEADER_BYTES,
+  BATCH_PREFIX_BYTES,
+  type BatchHeader,
+  decompressRecords,
+  type LogStore,
+  readMarker,
+  splitBatches,
+} from '../../streams/index.ts';
 import { indexBatches, type Slab } from './slab.ts';
 import type { PartitionQueue } from './types.ts';
 
@@ -25,6 +33,24 @@ function visibility(
   return (header) => !header.control && !hidden.has(header.baseOffset);
 }
 
+/** The batches with the records of compressed ones unpacked; their CRCs do not hold any more. */
+async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
+  const spans = [...splitBatches(bytes)];
+  if (spans.every(({ header }) => header.compression === 'none')) return bytes;
+  const parts: Uint8Array[] = [];
+  for (const { position, header } of spans) {
+    if (header.compression === 'none') parts.push(bytes.subarray(position, position + header.sizeBytes));
+    else {
+      const records = await decompressRecords(bytes, position);
+      const head = Buffer.from(bytes.subarray(position, position + BATCH_HEADER_BYTES));
+      head.writeInt32BE(BATCH_HEADER_BYTES - BATCH_PREFIX_BYTES + records.length, 8);
+      head.writeInt16BE(header.attributes & ~7, 21);
+      parts.push(head, records);
+    }
+  }
+  return Buffer.concat(parts);
+}
+
 /** Reads on from where the queue stands. Undefined at the end. */
 export async function readOn(
   log: LogStore,
@@ -33,8 +59,8 @@ export async function readOn(
 ): Promise<Fetched | undefined> {
   const { topic, partition, fetchOffset, skip } = queue;
   const result = await log.fetch({ topic, partition, offset: fetchOffset, maxBytes, isolation: 'committed' });
-  const bytes = result.batches;
-  if (bytes.length === 0) return undefined;
+  if (result.batches.length === 0) return undefined;
+  const bytes = await unpack(result.batches);
   let nextOffset = fetchOffset;
   for (const { header } of splitBatches(bytes)) nextOffset = header.lastOffset + 1;
   return { slab: indexBatches(bytes, fetchOffset, skip, visibility(bytes, result.aborted)), nextOffset };

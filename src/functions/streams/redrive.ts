@@ -21,6 +21,9 @@ export interface RedriveResult {
 
 const PAGE_RECORDS = 1000;
 const PAGE_BYTES = 4 * 1024 * 1024;
+/** Letters that stay hold the position back; beyond this many offsets behind it nothing more is moved. */
+const MOST_KEPT = 1000;
+const MOST_DONE = 9000;
 
 type Options = Pick<StreamConsumersOptions, 'streams'>;
 
@@ -42,7 +45,7 @@ export function createRedrive(
       if (record !== undefined) throw noSuchLetter(manifest.name, record);
       return { redriven: 0, left: 0 };
     }
-    if (await makeTopics(streams, manifest.name, streamsOf(manifest))) consumer.rejoin();
+    if (await makeTopics(streams, consumer)) consumer.rejoin();
     const member = await streams.log.join(`${groupOf(app, manifest.name)}.redrive`, [letters], {
       from: 'start',
     });
@@ -78,20 +81,36 @@ interface Mover extends Options {
 /** True when a topic was made, so that the function has to join it. */
 async function makeTopics(
   streams: Options['streams'],
-  fn: string,
-  reads: readonly string[],
+  { group, definition: { manifest } }: Consumer,
 ): Promise<boolean> {
   let made = false;
-  for (const stream of reads) {
-    const name = redriveTopic(fn, stream);
+  for (const stream of streamsOf(manifest)) {
+    const name = redriveTopic(manifest.name, stream);
     const { partitions } = streams.describe(stream);
     const found = streams.log.topics.find(name);
     if (!found) {
       await streams.log.topics.create({ name, partitions, internal: true, config: { retentionMs: null } });
       made = true;
-    } else if (found.partitions < partitions) await streams.log.topics.alter(name, { partitions });
+    } else {
+      if (found.partitions < partitions) await streams.log.topics.alter(name, { partitions });
+      await dropHandled(streams, group, name, found.partitions);
+    }
   }
   return made;
+}
+
+/** The topic keeps its records for ever, so that none is lost before the function read it; what it has read can go. */
+async function dropHandled(
+  { log }: Options['streams'],
+  group: string,
+  topic: string,
+  partitions: number,
+): Promise<void> {
+  const all = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
+  for (const { partition, offset } of log.groups.offsets(group, all)) {
+    const place = { topic, partition };
+    if (offset > log.bounds(place).logStartOffset) await log.deleteRecords(place, offset);
+  }
 }
 
 async function withAssignment<T>(
@@ -117,9 +136,9 @@ async function moveAll(mover: Mover, member: Membership): Promise<RedriveResult>
     const start = await assignment.position(partition);
     const skip = new Set(start.done);
     const kept: number[] = [];
-    for (let at = start.offset; at < end; ) {
+    for (let at = start.offset; at < end && kept.length < MOST_KEPT; ) {
       const page = await mover.streams.read(partition, at, { limit: PAGE_RECORDS, maxBytes: PAGE_BYTES });
-      if (page.nextOffset === at) break;
+      if (page.nextOffset === at || at - (kept[0] ?? at) > MOST_DONE) break;
       at = page.nextOffset;
       const due = page.records.filter(({ offset }) => offset < end && !skip.has(offset));
       const able = due.filter((letter) => mover.reads.includes(originStream(letter)));

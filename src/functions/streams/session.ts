@@ -1,30 +1,20 @@
-import {
-  type Clock,
-  type FunctionManifest,
-  type Ids,
-  isMillraceError,
-  type Random,
-  signal,
-  signalled,
-} from '../../kernel/index.ts';
-import type { Assignment, Streams, TopicPartition } from '../../streams/index.ts';
+import type { Clock, FunctionManifest, Ids, Random } from '../../kernel/index.ts';
+import type { Assignment, LogStore, Streams, TopicPartition } from '../../streams/index.ts';
 import type { Dispatcher } from '../invocation.ts';
-import {
-  type ConcurrencyLimit,
-  createConcurrencyLimit,
-  createEventSize,
-  type EventSize,
-} from './adaptive.ts';
 import { createCommitter, type Loss } from './committer.ts';
 import type { StreamConsumerConfig } from './config.ts';
+import { createFetcher } from './fetcher.ts';
 import { createGraveyard } from './graveyard.ts';
+import { createInFlight } from './in-flight.ts';
 import { createKeyLocks } from './key-locks.ts';
+import { lagOf, type PartitionLag, tellLag } from './lag.ts';
 import { createPartitionQueue } from './partition-queue.ts';
 import { type KeyedState, openKeyedState } from './pending-state.ts';
-import { readOn } from './reader.ts';
 import { originOfRedriveTopic } from './redrive-topic.ts';
 import type { RunnerContext } from './runner-context.ts';
-import type { KeyLocks, PartitionQueue, TakeLimits, Work } from './types.ts';
+import { createScheduler } from './scheduler.ts';
+import type { KeyLocks, PartitionQueue } from './types.ts';
+import { createWaits } from './waits.ts';
 import { createWorkRunner } from './work-runner.ts';
 
 /** What all sessions of one function share. */
@@ -52,11 +42,6 @@ export type SessionEnd =
   | { readonly kind: 'rejoin' }
   | { readonly kind: 'failed'; readonly error: unknown };
 
-export interface PartitionLag extends TopicPartition {
-  readonly position: number;
-  readonly lag: number;
-}
-
 /** The time of one assignment: from the positions it found to the commit that was fenced, or to the drain. */
 export interface Session {
   readonly ended: Promise<SessionEnd>;
@@ -71,9 +56,6 @@ export interface Session {
   readonly inFlight: number;
   lag(): readonly PartitionLag[];
 }
-
-const FETCH_BYTES = 1024 * 1024;
-const DAMAGED_RETRY_MS = 5000;
 
 export async function openSession(shared: ConsumerShared, assignment: Assignment): Promise<Session> {
   const domains = new Map<number, KeyLocks>();
@@ -102,6 +84,48 @@ async function openQueue(
   return createPartitionQueue({ topic, partition, stream: origin ?? topic }, start, locks);
 }
 
+/** Opens each state of each partition once. */
+function keyedStates(assignment: Assignment, storeOf: (name: string) => string): RunnerContext['state'] {
+  const states = new Map<string, Promise<KeyedState>>();
+  return (name, partition) => {
+    const id = `${partition}/${name}`;
+    let found = states.get(id);
+    if (!found) states.set(id, (found = openKeyedState(assignment, storeOf(name), partition)));
+    return found;
+  };
+}
+
+type SessionParts = Pick<
+  RunnerContext,
+  'committer' | 'over' | 'draining' | 'wait' | 'park' | 'wake' | 'observe'
+>;
+
+function contextOf(shared: ConsumerShared, assignment: Assignment, parts: SessionParts): RunnerContext {
+  const storeOf = (name: string): string => `${shared.group}.${name}`;
+  const graveyard = createGraveyard(shared);
+  return { ...shared, ...parts, graveyard, storeOf, state: keyedStates(assignment, storeOf) };
+}
+
+/** Hears of new records and of the revocation, until the result is called. */
+function listen(
+  log: LogStore,
+  assignment: Assignment,
+  onAdvance: () => void,
+  onRevoked: () => void,
+): () => void {
+  const unwatch = log.watch(assignment.partitions, onAdvance);
+  assignment.revoked.addEventListener('abort', onRevoked);
+  return () => {
+    unwatch();
+    assignment.revoked.removeEventListener('abort', onRevoked);
+  };
+}
+
+function endAfter(loss: Loss, { revoked }: Assignment): SessionEnd {
+  if (loss.kind === 'failed') return loss;
+  return { kind: revoked.aborted ? 'revoked' : 'rejoin' };
+}
+
 function createSession(
   shared: ConsumerShared,
   assignment: Assignment,
@@ -111,231 +135,98 @@ function createSession(
   const { log } = streams;
   const over = new AbortController();
   const { promise: ended, resolve: resolveEnded } = Promise.withResolvers<SessionEnd>();
-  const states = new Map<string, Promise<KeyedState>>();
-  const fetching = new Set<PartitionQueue>();
-  const waits = new Set<() => void>();
-  const outstanding = new Set<Promise<void>>();
-  let inFlight = 0;
-  let parked = 0;
+  const waits = createWaits(clock);
+  const inFlight = createInFlight(
+    () => pump(),
+    (error) => end({ kind: 'failed', error }),
+  );
   let draining = false;
-  let turn = 0;
-  let batchTimer: { cancel(): void } | undefined;
 
   const end = (how: SessionEnd): void => {
     if (over.signal.aborted) return;
     over.abort();
     committer.close();
-    unwatch();
-    batchTimer?.cancel();
-    lagTimer.cancel();
-    for (const finish of [...waits]) finish();
-    assignment.revoked.removeEventListener('abort', onRevoked);
+    stopListening();
+    scheduler.stop();
+    stopTelling();
+    waits.endAll();
     // Records of one key must not overlap across sessions of this process either: what is out comes back first.
-    void Promise.allSettled(outstanding).then(() => resolveEnded(how));
+    void inFlight.settled().then(() => resolveEnded(how));
   };
   const onRevoked = (): void => end({ kind: 'revoked' });
-  const onLoss = (loss: Loss): void => {
-    if (loss.kind === 'failed') end({ kind: 'failed', error: loss.error });
-    else end({ kind: assignment.revoked.aborted ? 'revoked' : 'rejoin' });
-  };
 
-  const committer = createCommitter({
-    assignment,
-    commitsInFlight: config.commitsInFlight,
-    onCommitted() {
-      shared.onCommitted();
-      pump();
-    },
-    onLoss,
-  });
-
-  const wait = (delayMs: number): Promise<void> =>
-    new Promise((resolve) => {
-      if (over.signal.aborted || draining) return resolve();
-      const finish = (): void => {
-        timer.cancel();
-        waits.delete(finish);
-        resolve();
-      };
-      const timer = clock.after(delayMs, finish);
-      waits.add(finish);
-    });
-
-  const storeOf = (name: string): string => `${shared.group}.${name}`;
-  const state = (name: string, partition: number): Promise<KeyedState> => {
-    const id = `${partition}/${name}`;
-    let found = states.get(id);
-    if (!found) states.set(id, (found = openKeyedState(assignment, storeOf(name), partition)));
-    return found;
-  };
-
-  const concurrency: ConcurrencyLimit = createConcurrencyLimit(() => {
-    const { perInstance, instances } = shared.manifest();
-    return Math.max(1, Math.min(config.eventsInFlight, perInstance * instances.max));
-  });
-  const eventSize: EventSize = createEventSize(config.microBatchMs, config.microBatchRecords);
-  const backlog = (): boolean => queues.some(({ available, ready }) => available + ready.length > 0);
-
-  const context: RunnerContext = {
-    ...shared,
-    committer,
-    graveyard: createGraveyard(shared),
-    state,
-    storeOf,
-    over: over.signal,
-    draining: () => draining,
-    wait,
-    async park(delayMs) {
-      parked++;
-      pump();
-      await wait(delayMs);
-      parked--;
-    },
-    wake: () => pump(),
-    observe(durationMs, records) {
-      concurrency.observe(durationMs, records, backlog());
-      eventSize.observe(durationMs, records);
-    },
-  };
-  const runWork = createWorkRunner(context);
-
-  const fetchShare = Math.max(64 * 1024, Math.floor(config.prefetchBytes / Math.max(1, queues.length)));
-  const fetchQueue = async (queue: PartitionQueue): Promise<void> => {
-    fetching.add(queue);
-    try {
-      const fetched = await readOn(log, queue, Math.min(FETCH_BYTES, fetchShare));
-      if (over.signal.aborted) return;
-      if (fetched) {
-        queue.add(fetched.slab, fetched.nextOffset, clock.monotonic());
-        if (fetched.slab.done === fetched.slab.count) committer.touch(queue);
-      }
-    } catch (error) {
-      if (!over.signal.aborted) await afterFailedRead(queue, error);
-    } finally {
-      fetching.delete(queue);
-    }
+  const onCommitted = (): void => {
+    shared.onCommitted();
     pump();
   };
+  const onLoss = (loss: Loss): void => end(endAfter(loss, assignment));
+  const { commitsInFlight } = config;
+  const committer = createCommitter({ assignment, commitsInFlight, onCommitted, onLoss });
 
-  const afterFailedRead = async (queue: PartitionQueue, error: unknown): Promise<void> => {
-    const { topic, partition } = queue;
-    const start = log.bounds({ topic, partition }).logStartOffset;
-    const expired = isMillraceError(error, 'OFFSET_OUT_OF_RANGE') && queue.fetchOffset < start;
-    const message = expired
-      ? `Records ${queue.fetchOffset} to ${start - 1} of ${topic}/${partition} were removed before '${shared.group}' read them; it goes on at ${start}.`
-      : `'${shared.group}' cannot read ${topic}/${partition} at offset ${queue.fetchOffset} and tries again.`;
-    signal('platform.log', { level: expired ? 'warn' : 'error', room: 'functions', message, error });
-    if (expired) queue.fetchOffset = start;
-    else await wait(DAMAGED_RETRY_MS);
+  const runWork = createWorkRunner(
+    contextOf(shared, assignment, {
+      committer,
+      over: over.signal,
+      draining: () => draining,
+      wait: waits.wait,
+      park: (delayMs) => inFlight.park(waits.wait(delayMs)),
+      wake: () => pump(),
+      observe: (durationMs, records) => scheduler.observe(durationMs, records),
+    }),
+  );
+
+  const onFetched = (queue: PartitionQueue, empty: boolean): void => {
+    if (empty) committer.touch(queue);
+    pump();
   };
+  const { wait } = waits;
+  const fetcher = createFetcher({ ...shared, log, queues, over: over.signal, wait, onFetched });
 
-  const wantsMore = (queue: PartitionQueue): boolean =>
-    !fetching.has(queue) &&
-    queue.retainedBytes < fetchShare &&
-    log.bounds(queue).lastStableOffset > queue.fetchOffset;
-
-  const limits = (): TakeLimits => ({
-    records: shared.manifest().batch?.size ?? eventSize.records,
-    bytes: config.eventBytes,
-    windowRecords: config.windowRecords,
+  const scheduler = createScheduler({
+    ...shared,
+    queues,
+    inFlight: () => inFlight.count,
+    hasRoom: () => committer.gatheredBytes < config.prefetchBytes,
+    start: (work) => inFlight.run(runWork(work)),
+    onDue: () => pump(),
   });
-
-  /** When the queue has enough for an event, or has waited long enough, on the monotonic clock. */
-  const dueMs = (queue: PartitionQueue, nowMs: number): number => {
-    if (queue.ready.length > 0) return nowMs;
-    if (queue.available === 0 || queue.windowFull(config.windowRecords)) return Number.POSITIVE_INFINITY;
-    const { batch } = shared.manifest();
-    if (!batch || queue.available >= batch.size) return nowMs;
-    return queue.availableSinceMs + batch.waitMs;
-  };
-
-  const start = (work: Work): void => {
-    inFlight++;
-    const done = runWork(work)
-      .catch((error: unknown) => end({ kind: 'failed', error }))
-      .then(() => {
-        inFlight--;
-        outstanding.delete(done);
-        pump();
-      });
-    outstanding.add(done);
-  };
-
-  /** One event from one partition after the other, until nothing more may go. Returns when the next is due. */
-  const sendRound = (): number => {
-    let nextDueMs = Number.POSITIVE_INFINITY;
-    let idle = 0;
-    while (
-      idle < queues.length &&
-      inFlight < concurrency.limit &&
-      committer.gatheredBytes < config.prefetchBytes
-    ) {
-      const queue = queues[turn++ % queues.length]!;
-      const nowMs = clock.monotonic();
-      const at = dueMs(queue, nowMs);
-      const work = at <= nowMs ? queue.take(limits()) : undefined;
-      if (work) start(work);
-      if (at > nowMs) nextDueMs = Math.min(nextDueMs, at);
-      idle = work ? 0 : idle + 1;
-    }
-    return nextDueMs;
-  };
-
-  const armBatchTimer = (nextDueMs: number): void => {
-    batchTimer?.cancel();
-    batchTimer = Number.isFinite(nextDueMs)
-      ? clock.after(Math.max(0, nextDueMs - clock.monotonic()), pump)
-      : undefined;
-  };
 
   const pump = (): void => {
     if (over.signal.aborted) return;
     if (draining) {
-      if (inFlight === 0 && committer.settled) end({ kind: 'drained' });
+      if (inFlight.count === 0 && committer.settled) end({ kind: 'drained' });
       return;
     }
     if (!shared.paused()) {
-      for (const queue of queues) if (wantsMore(queue)) void fetchQueue(queue);
-      armBatchTimer(sendRound());
+      fetcher.fill();
+      scheduler.send();
     }
     if (session.resting) shared.onRest();
   };
 
-  const lag = (): PartitionLag[] =>
-    queues.map((queue) => {
-      const { topic, partition } = queue;
-      const position = queue.frontOffset;
-      return { topic, partition, position, lag: Math.max(0, log.bounds(queue).lastStableOffset - position) };
-    });
-
-  const tellLag = (): void => {
-    lagTimer = clock.after(config.lagEveryMs, tellLag);
-    if (!signalled('group.lag')) return;
-    for (const { topic, partition, lag: behind } of lag())
-      signal('group.lag', { group: shared.group, stream: topic, partition, lag: behind });
-  };
-
-  let lagTimer = clock.after(config.lagEveryMs, tellLag);
-  const unwatch = log.watch(assignment.partitions, () => pump());
-  assignment.revoked.addEventListener('abort', onRevoked);
+  const lag = (): PartitionLag[] => queues.map((queue) => lagOf(log, queue));
+  const stopTelling = tellLag(clock, config.lagEveryMs, shared.group, lag);
+  const stopListening = listen(log, assignment, () => pump(), onRevoked);
 
   const session: Session = {
     ended,
     pump,
     drain() {
       draining = true;
-      for (const finish of [...waits]) finish();
+      waits.endAll();
       pump();
     },
-    abandon: () => end({ kind: 'drained' }),
+    abandon() {
+      end({ kind: 'drained' });
+      resolveEnded({ kind: 'drained' });
+    },
     get resting() {
-      if (inFlight > parked || fetching.size > 0 || !committer.settled) return false;
+      if (inFlight.busy > 0 || fetcher.busy || !committer.settled) return false;
       if (shared.paused()) return true;
-      const nowMs = clock.monotonic();
-      return !queues.some((queue) => wantsMore(queue) || dueMs(queue, nowMs) <= nowMs);
+      return !scheduler.due && !queues.some((queue) => fetcher.wantsMore(queue));
     },
     get inFlight() {
-      return inFlight;
+      return inFlight.count;
     },
     lag,
   };

@@ -1,7 +1,7 @@
 import type { AppendInput } from '../../streams/index.ts';
 import type { FunctionError, RecordsResult, StateChange } from '../invocation.ts';
 import { encodeEmits } from './emits.ts';
-import { type KeyedState, write as writeState } from './pending-state.ts';
+import { type KeyedState, type WriteTarget, write as writeState } from './pending-state.ts';
 import type { RunnerContext, Unfinished } from './runner-context.ts';
 import { keyOf, keyText } from './slab.ts';
 import type { Work } from './types.ts';
@@ -35,8 +35,12 @@ export async function settle(
     return undefined;
   };
 
-  const changes = result.state.filter(({ offset }) => !failed.has(offset) && !skipped.has(offset));
-  const unwritable = refuse(refusedWrites(context, sub, changes));
+  const changes =
+    failed.size + skipped.size === 0
+      ? result.state
+      : result.state.filter(({ offset }) => !failed.has(offset) && !skipped.has(offset));
+  const positionOf = createLocator(sub);
+  const unwritable = refuse(refusedWrites(context, sub, changes, positionOf));
   if (unwritable) return { error: unwritable };
   let encoded = await encodeEmits(context.streams, emitsOf(result, failed, skipped), context.config);
   const unwanted = refuse(encoded.refused);
@@ -48,9 +52,11 @@ export async function settle(
   const states = await openStates(context, sub, changes);
   const clean = failed.size + skipped.size === 0;
   const write = (): void => {
+    const targets = new Map<string, StateTarget>();
+    for (const [state, keyed] of states) targets.set(state, targetOf(context, sub, state, keyed));
     for (const change of changes)
       if (clean || (!failed.has(change.offset) && !skipped.has(change.offset)))
-        writeChange(context, sub, states, change);
+        writeChange(context, sub, positionOf(change.offset), targets.get(change.state)!, change);
   };
   return {
     failed,
@@ -93,8 +99,21 @@ function skipBehind(sub: Work, failed: ReadonlyMap<number, FunctionError>, skipp
   }
 }
 
-/** Where the record at `offset` is in `sub`, which is sorted by offset; -1 when it is not. */
-function positionOf(sub: Work, offset: number): number {
+type Locator = (offset: number) => number;
+
+/** Tells where the record at an offset is in `sub`, which is sorted by offset; -1 when it is not. Writes mostly come in that order. */
+function createLocator(sub: Work): Locator {
+  let next = 0;
+  return (offset) => {
+    for (let at = next; at < Math.min(next + 2, sizeOf(sub)); at++)
+      if (offsetAt(sub, at) === offset) return (next = at);
+    const found = search(sub, offset);
+    if (found >= 0) next = found;
+    return found;
+  };
+}
+
+function search(sub: Work, offset: number): number {
   let low = 0;
   let high = sizeOf(sub) - 1;
   while (low <= high) {
@@ -111,21 +130,29 @@ function refusedWrites(
   context: RunnerContext,
   sub: Work,
   changes: readonly StateChange[],
+  positionOf: Locator,
 ): Map<number, FunctionError> {
   const refused = new Map<number, FunctionError>();
+  const known = new Set<string>();
   for (const change of changes) {
-    const message = whyNot(context, sub, change);
+    if (!known.has(change.state) && context.stateTtlMs(change.state) !== undefined) known.add(change.state);
+    const message = whyNot(context, sub, change, known, positionOf);
     if (message) refused.set(change.offset, { code: 'RESULT_INVALID', name: 'StateError', message });
   }
   return refused;
 }
 
-function whyNot(context: RunnerContext, sub: Work, change: StateChange): string | undefined {
+function whyNot(
+  context: RunnerContext,
+  sub: Work,
+  change: StateChange,
+  known: ReadonlySet<string>,
+  positionOf: Locator,
+): string | undefined {
   const { state, offset, value } = change;
   const limit = context.config.stateValueBytes;
-  if (context.stateTtlMs(state) === undefined)
-    return `The app has no state '${state}'. Export it from the app's module.`;
-  const at = positionOf(sub, offset);
+  if (!known.has(state)) return `The app has no state '${state}'. Export it from the app's module.`;
+  const at = positionOf(offset);
   if (at < 0) return `State '${state}' was written for offset ${offset}, which is not in the batch.`;
   if (sub.slabs[at]!.keyLength[sub.indexes[at]!]! < 0)
     return `State '${state}' is kept by the record's key, and the record has none. Give the stream a key.`;
@@ -145,26 +172,31 @@ async function openStates(
   return states;
 }
 
+/** Where the writes of one state go. */
+interface StateTarget extends WriteTarget {
+  readonly keyed: KeyedState;
+}
+
+function targetOf(context: RunnerContext, sub: Work, state: string, keyed: KeyedState): StateTarget {
+  const ttlMs = context.stateTtlMs(state) ?? null;
+  return {
+    keyed,
+    store: context.storeOf(state),
+    partition: sub.queue.partition,
+    expiresAtMs: ttlMs === null ? undefined : context.clock.now() + ttlMs,
+  };
+}
+
 function writeChange(
   context: RunnerContext,
   sub: Work,
-  states: ReadonlyMap<string, KeyedState>,
+  at: number,
+  target: StateTarget,
   change: StateChange,
 ): void {
-  const at = positionOf(sub, change.offset);
   const slab = sub.slabs[at]!;
   const index = sub.indexes[at]!;
-  const ttlMs = context.stateTtlMs(change.state) ?? null;
-  writeState(
-    states.get(change.state)!,
-    // A copy: the view of the slab would keep the whole fetch in memory.
-    { key: keyOf(slab, index)!.slice(), text: keyText(slab, index)! },
-    change,
-    {
-      store: context.storeOf(change.state),
-      partition: sub.queue.partition,
-      expiresAtMs: ttlMs === null || change.value === null ? undefined : context.clock.now() + ttlMs,
-    },
-    context.committer.writes,
-  );
+  // The key is a view of the fetch, which the write keeps in memory until it is committed: no longer than its slab lives.
+  const record = { key: keyOf(slab, index)!, text: keyText(slab, index)! };
+  writeState(target.keyed, record, change, target, context.committer.writes);
 }

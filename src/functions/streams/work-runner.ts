@@ -114,9 +114,9 @@ function createRun(context: RunnerContext, work: Work) {
     if (sizeOf(sub) === 0 || context.over.aborted) return;
     const state = await prefetch(context, sub);
     if (state.records < sizeOf(sub)) return halves(sub, state.records);
-    const asBatch = context.manifest().batch !== null;
-    const outcome = await dispatch(context, sub, state.values, asBatch);
-    if (!outcome || context.over.aborted) return;
+    const answer = await dispatch(context, sub, state.values);
+    if (!answer || context.over.aborted) return;
+    const { outcome, asBatch } = answer;
     if (outcome.status === 'error') return thrown(sub, outcome.error);
     if (outcome.value.kind !== 'records') return thrown(sub, notRecords(outcome.value.kind));
     await finish(sub, outcome.value.result, asBatch);
@@ -182,11 +182,11 @@ async function dispatch(
   context: RunnerContext,
   sub: Work,
   state: ReadonlyMap<string, StateValues>,
-  asBatch: boolean,
-): Promise<InvocationOutcome | undefined> {
+): Promise<{ outcome: InvocationOutcome; asBatch: boolean } | undefined> {
   const { clock, dispatcher } = context;
   for (let refusals = 1; !context.over.aborted; refusals++) {
-    const { name, version } = context.manifest();
+    const { name, version, batch } = context.manifest();
+    const asBatch = batch !== null;
     const begin = clock.monotonic();
     try {
       const outcome = await dispatcher.dispatch(
@@ -212,7 +212,7 @@ async function dispatch(
         version,
       );
       context.observe(clock.monotonic() - begin, sizeOf(sub));
-      return outcome;
+      return { outcome, asBatch };
     } catch (error) {
       if (context.draining()) return undefined;
       await context.park(refusedFor(context, error, refusals));

@@ -1,6 +1,12 @@
 import { connect } from 'node:net';
 import { memoryLogStore, memoryStateStore } from '../../adapters/memory/index.ts';
-import { type Guard, type ManualClock, manualClock, seededRandom } from '../../kernel/index.ts';
+import {
+  type Guard,
+  type ManualClock,
+  manualClock,
+  type StateStore,
+  seededRandom,
+} from '../../kernel/index.ts';
 import { createStreams, type Streams } from '../../streams/index.ts';
 import { type ApiDoor, type ApiDoorOptions, createApiDoor } from './door.ts';
 import { operationRoutes } from './operations.ts';
@@ -9,6 +15,7 @@ import { streamRoutes } from './streams.ts';
 export interface TestApi extends AsyncDisposable {
   readonly door: ApiDoor;
   readonly streams: Streams;
+  readonly state: StateStore;
   readonly clock: ManualClock;
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Posts and reads the answer as JSON. */
@@ -65,6 +72,7 @@ export async function testApi(options: Partial<ApiDoorOptions> = {}): Promise<Te
   return {
     door,
     streams,
+    state,
     clock,
     fetch: (path, init) => fetch(door.url + path, init),
     post: (path, body, headers) =>

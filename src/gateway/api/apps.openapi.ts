@@ -1,4 +1,4 @@
-import { ARTIFACT_TYPE, type Json } from '../../kernel/index.ts';
+import { ARTIFACT_TYPE, ARTIFACTS_TYPE, type Json } from '../../kernel/index.ts';
 import type { OpenApiContent, OpenApiOperation } from './route.ts';
 
 const text = (description?: string): Json => ({
@@ -40,7 +40,7 @@ export const APP_SCHEMAS: { readonly [name: string]: Json } = {
     refused: { type: 'boolean' },
   }),
   Deployment: object({
-    id: text(),
+    id: orNull('Null: this version ran already.'),
     app: text(),
     from: orNull('The version that ran before.'),
     to: orNull('The version that runs now.'),
@@ -85,6 +85,23 @@ export const APP_OPERATIONS = {
       content: { [ARTIFACT_TYPE]: { schema: { type: 'string', format: 'binary' } } },
     },
     responses: deployed,
+  },
+  deployApps: {
+    operationId: 'deployApps',
+    summary: 'Deploy several apps as one',
+    description:
+      'For apps that refer to each other: all of them change, or none. Artifacts as for one app, each with its length ' +
+      '(4 bytes, big endian) in front.',
+    requestBody: {
+      required: true,
+      content: { [ARTIFACTS_TYPE]: { schema: { type: 'string', format: 'binary' } } },
+    },
+    responses: {
+      200: {
+        description: 'Done: new work goes to these versions.',
+        content: jsonContent(object({ deployments: list(reference('Deployment')) })),
+      },
+    },
   },
   planApp: {
     operationId: 'planApp',

@@ -7,12 +7,14 @@ import { memoryBlobStore, memoryStateStore } from '../../adapters/memory/index.t
 import { createDelivery } from '../../delivery/index.ts';
 import {
   ARTIFACT_TYPE,
+  ARTIFACTS_TYPE,
   type Artifact,
   createIds,
   type Manifest,
   manifestVersion,
   manualClock,
   packArtifact,
+  packArtifacts,
   seededRandom,
   sha256,
 } from '../../kernel/index.ts';
@@ -44,7 +46,6 @@ async function appsApi() {
     engines: [],
     clock,
     cacheFolder,
-    sdkUrl: 'file:///sdk.js',
   });
   const api = await testApi({ groups: [appRoutes({ delivery })] });
   const send = async (method: string, path: string, body?: Uint8Array | string, type = ARTIFACT_TYPE) => {
@@ -99,6 +100,27 @@ test('an app is planned, deployed, listed, rolled back and removed over HTTP', a
   assert.equal((await send('GET', '/apps/pay')).body.version, TWO.manifest.version);
   assert.equal((await send('DELETE', '/apps/pay')).body.to, null);
   assert.equal((await send('GET', '/apps/pay')).body.code, 'APP_NOT_FOUND');
+});
+
+test('several apps are deployed as one, or none of them', async () => {
+  await using here = await appsApi();
+  const { send } = here;
+  const apps = [ONE, artifactOf('other', 'one')];
+  const done = await send('POST', '/apps', packArtifacts(apps), ARTIFACTS_TYPE);
+  assert.deepEqual(
+    done.body.deployments.map((each: { app: string; changed: boolean }) => [each.app, each.changed]),
+    [
+      ['pay', true],
+      ['other', true],
+    ],
+  );
+  const cut = Buffer.from(packArtifacts([TWO, artifactOf('other', 'two')])).subarray(0, -1);
+  assert.equal((await send('POST', '/apps', cut, ARTIFACTS_TYPE)).body.code, 'BAD_REQUEST');
+  const { apps: listed } = (await send('GET', '/apps')).body;
+  assert.deepEqual(
+    listed.map((each: { version: string }) => each.version),
+    [apps[1]!.manifest.version, ONE.manifest.version],
+  );
 });
 
 test('what is not an artifact of that app is refused with its reason', async () => {

@@ -1,12 +1,14 @@
-import type { Delivery, Deployment, VersionSummary } from '../../delivery/index.ts';
+import type { Delivery, UncheckedArtifact, VersionSummary } from '../../delivery/index.ts';
 import {
   type AppVersion,
   ARTIFACT_TYPE,
+  ARTIFACTS_TYPE,
   type ArtifactFile,
   type Json,
   MillraceError,
   MOST_ARTIFACT_BYTES,
   sliceFiles,
+  splitArtifacts,
   unpackArtifact,
 } from '../../kernel/index.ts';
 import { parseJson } from '../http/json.ts';
@@ -43,9 +45,18 @@ export function appRoutes({ delivery }: AppRoutesOptions): RouteGroup {
     schemas: APP_SCHEMAS,
     routes: [
       route('GET', '/apps', 'read', 'listApps', () => ({ apps: delivery.list().map(summaryOf) })),
+      route('POST', '/apps', 'deploy', 'deployApps', async (context) => {
+        const parts = splitArtifacts(await received(context, ARTIFACTS_TYPE));
+        return {
+          deployments: await delivery.deployTogether(
+            parts.map((part) => unpack(part)),
+            by(context),
+          ),
+        };
+      }),
       route('GET', '/apps/{app}', 'read', 'getApp', (_context, app) => describe(delivery.find(app))),
       route('PUT', '/apps/{app}', 'deploy', 'deployApp', async (context, app) =>
-        toJson(await deploy(delivery, context, app, by(context))),
+        delivery.deploy(unpack(await received(context, ARTIFACT_TYPE), app), by(context)),
       ),
       route('POST', '/apps/{app}/plan', 'deploy', 'planApp', async (context, app) => {
         const manifest = await jsonOf(context, MOST_ARTIFACT_BYTES);
@@ -57,27 +68,30 @@ export function appRoutes({ delivery }: AppRoutesOptions): RouteGroup {
         versions: (await delivery.versions(app)).map(versionOf),
       })),
       route('POST', '/apps/{app}/rollback', 'deploy', 'rollbackApp', async (context, app) =>
-        toJson(await delivery.rollback(app, by(context), await wantedVersion(context))),
+        delivery.rollback(app, by(context), await wantedVersion(context)),
       ),
       route('DELETE', '/apps/{app}', 'deploy', 'removeApp', async (context, app) =>
-        toJson(await delivery.remove(app, by(context))),
+        delivery.remove(app, by(context)),
       ),
     ],
   };
 }
 
-/** The manifest is judged by delivery; here only what the address says is compared, and the files are cut apart. */
-async function deploy(delivery: Delivery, context: ApiContext, app: string, by: string): Promise<Deployment> {
-  const type = context.req.header('content-type')?.split(';')[0]?.trim();
-  if (type !== ARTIFACT_TYPE) {
-    const message = `An app is sent as ${ARTIFACT_TYPE}, which \`millrace deploy\` makes of its source.`;
-    throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', message);
-  }
-  const { manifest, body } = unpackArtifact(await bodyOf(context, MOST_ARTIFACT_BYTES));
-  checkName(manifest, app);
-  await delivery.plan(manifest);
-  const { files } = manifest as { readonly files: readonly ArtifactFile[] };
-  return delivery.deploy({ manifest, files: sliceFiles(files, body) }, by);
+async function received(context: ApiContext, type: string): Promise<Buffer> {
+  const given = context.req.header('content-type')?.split(';')[0]?.trim();
+  if (given === type) return bodyOf(context, MOST_ARTIFACT_BYTES);
+  const message = `Send ${type}, which \`millrace deploy\` makes of an app's source.`;
+  throw new MillraceError('UNSUPPORTED_MEDIA_TYPE', message);
+}
+
+/** The manifest is judged by delivery; here its files are cut apart, as far as it says where. */
+function unpack(packed: Uint8Array, app?: string): UncheckedArtifact {
+  const { manifest, body } = unpackArtifact(packed);
+  if (app !== undefined) checkName(manifest, app);
+  const { files } = (manifest ?? {}) as { readonly files?: readonly ArtifactFile[] };
+  const measured =
+    Array.isArray(files) && files.every((file) => Number.isSafeInteger(file?.bytes) && file.bytes >= 0);
+  return { manifest, files: measured ? sliceFiles(files, body) : new Map() };
 }
 
 function checkName(manifest: unknown, app: string): void {
@@ -97,15 +111,6 @@ async function wantedVersion(context: ApiContext): Promise<string | undefined> {
     errors: [{ path: '/version', message: 'must be text' }],
   });
 }
-
-const toJson = ({ id, app, from, to, changed, changes }: Deployment): object => ({
-  id,
-  app,
-  from,
-  to,
-  changed,
-  changes,
-});
 
 function summaryOf({ app, version, manifest }: AppVersion): object {
   return {

@@ -39,7 +39,8 @@ export function createColdListener(options: ColdOptions): ColdListener {
   });
   const listener = getRequestListener((request, env) => app.fetch(request, env as ApiEnv['Bindings']), {
     overrideGlobalObjects: false,
-    errorHandler: (error) => problemResponse(error),
+    // Handlers' errors end in onError; what comes here is a request that is no valid one: `/a\\b`, a Host with blanks.
+    errorHandler: () => problemResponse(unreadable()),
   });
   return async (request, response, entry) => {
     served.set(request, entry);
@@ -67,6 +68,13 @@ function mount(
 /** `/apps/{app}/{rest*}` → `/apps/:app/:rest{.+}`. */
 function honoPath(path: string): string {
   return path.replace(/\{(\w+)(\*?)\}/g, (_, name, rest) => (rest ? `:${name}{.+}` : `:${name}`));
+}
+
+function unreadable(): MillraceError {
+  return new MillraceError(
+    'BAD_REQUEST',
+    'The path or the Host header is not a valid part of an address. Encode the path as a URL.',
+  );
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];

@@ -91,6 +91,12 @@ describe('the API port', () => {
     );
   });
 
+  it('answers an address that is none as bad, not as a fault of its own', async () => {
+    await using api = await testApi();
+    const answer = await api.raw('GET /stre\\ams HTTP/1.1\r\nHost: localhost\r\n\r\n', /\}$/);
+    assert.match(answer, /^HTTP\/1\.1 400 [\s\S]*"code":"BAD_REQUEST"/);
+  });
+
   it('ends connections that send their headers too slowly', async () => {
     await using api = await testApi({ limits: { headersTimeoutMs: 100, requestTimeoutMs: 200 } });
     assert.match(

@@ -77,8 +77,9 @@ function recordsOf(exchange: Exchange, request: PublishRequest): readonly Publis
 
 const FORMS: { readonly [mediaType: string]: Form } = {
   'application/json': 'json',
-  // What curl -d says when it is not told otherwise.
+  // What curl -d and fetch with a text say when they are not told otherwise.
   'application/x-www-form-urlencoded': 'json',
+  'text/plain': 'json',
   'application/x-ndjson': 'lines',
   'application/ndjson': 'lines',
   'application/jsonl': 'lines',

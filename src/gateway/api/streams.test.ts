@@ -172,7 +172,15 @@ describe('streams over HTTP', () => {
       [`${path}?acks=none`, '1', {}, 400, 'BAD_REQUEST'],
       ['/streams/nope/records', '1', {}, 404, 'STREAM_NOT_FOUND'],
       [path, '1', { 'idempotency-key': 'x'.repeat(256) }, 400, 'BAD_REQUEST'],
+      ['/streams/strict/records', '{"a":"text"}', {}, 422, 'RECORD_INVALID'],
+      ['/streams/strict/records', '{"a":1}\n{"a":"text"}', NDJSON, 422, 'RECORD_INVALID'],
+      [path, '{"a":1}\n{"a":', NDJSON, 400, 'BAD_JSON'],
+      ['/streams', '{"name":"no spaces"}', {}, 422, 'STREAM_NAME_INVALID'],
     ];
+    await api.streams.define({
+      name: 'strict',
+      schema: { type: 'object', properties: { a: { type: 'number' } } },
+    });
     for (const [url, body, headers, status, code] of cases) {
       const answer = await api.post(url, body, headers);
       assert.deepEqual([answer.status, answer.body.code], [status, code], `${url} ${body.slice(0, 20)}`);
@@ -220,6 +228,25 @@ describe('an idempotency key', () => {
     );
     assert.deepEqual(new Set(answers.map((answer) => JSON.stringify(answer.body))).size, 1);
     assert.equal((await records(api)).length, 1);
+  });
+
+  it('finds the records again when the platform fell between the append and the answer', async () => {
+    await using api = await withStream(3);
+    const headers = { ...NDJSON, 'idempotency-key': 'order-1' };
+    const lines = '{"a":1}\n{"a":2}';
+    const { transact } = api.state;
+    let writes = 0;
+    api.state.transact = (operations) => {
+      // The first write remembers the key, the second the answer.
+      if (++writes === 2) throw new Error('the power went');
+      return transact.call(api.state, operations);
+    };
+    assert.equal((await api.post('/streams/payments/records', lines, headers)).status, 500);
+    const again = await api.post('/streams/payments/records', lines, headers);
+    assert.equal(again.status, 200);
+    const [partition] = again.body.partitions;
+    assert.deepEqual(again.body, { records: 2, partitions: [partition, partition], offsets: [0, 1] });
+    assert.equal((await records(api, `?partition=${partition}`)).length, 2);
   });
 
   it('may be used again after a request that was refused', async () => {

@@ -48,7 +48,7 @@ const MOST_DISCARDED_BYTES = 128 * 1024 * 1024;
  * Closing a socket with unread input makes the kernel reset it, and the peer may lose the answer. So what still comes is
  * thrown away, up to a bound; the server's request timeout bounds the time.
  */
-function discardRest(request: IncomingMessage, done: () => void): void {
+export function discardRest(request: IncomingMessage, done: () => void): void {
   let discarded = 0;
   request.on('data', (chunk: Buffer) => {
     discarded += chunk.length;

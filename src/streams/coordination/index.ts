@@ -15,6 +15,7 @@ export {
   type RememberedBatch,
   type Undo,
 } from './producer-states.ts';
+export { checkPartitionCount, checkTopicName, mergeTopicConfig } from './topic-rules.ts';
 export {
   type PendingOffsets,
   type Transaction,

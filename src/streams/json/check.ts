@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer';
 import { MillraceError } from '../../kernel/index.ts';
-import type { KeyPath } from './key-path.ts';
 import { createScanner, type JsonScanner } from './scanner.ts';
 
 /** Throws BAD_ENCODING, naming the first byte that is not UTF-8. */
@@ -82,9 +81,8 @@ interface WholeScan extends Failure, Pick<JsonScanner, 'valueStart' | 'keyStart'
   readonly end: number;
 }
 
-/** Scans bytes that hold one value and nothing else but white space. */
-export function scanWhole(bytes: Uint8Array, path?: KeyPath): WholeScan {
-  const scanner = createScanner(path ? { path } : {});
+/** Scans bytes that hold one value and nothing else but white space, with a scanner that may be used again. */
+export function scanWhole(bytes: Uint8Array, scanner: JsonScanner): WholeScan {
   const end = scanner.scan(bytes, 0, bytes.length);
   const { valueStart, keyStart, keyEnd, failedAt, expected } = scanner;
   let behind = end;
@@ -101,6 +99,6 @@ const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x09 || byt
 /** Checks that `bytes` hold exactly one JSON value. Throws BAD_ENCODING or BAD_JSON. */
 export function requireJson(bytes: Uint8Array): void {
   requireUtf8(bytes, 'The value');
-  const scan = scanWhole(bytes);
+  const scan = scanWhole(bytes, createScanner());
   if (scan.end < 0) throw jsonError(scan, bytes, 0);
 }

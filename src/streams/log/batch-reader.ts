@@ -1,5 +1,6 @@
 import { isMillraceError } from '../../kernel/index.ts';
 import type { DiskFile } from '../disk.port.ts';
+import { readInt64 } from '../record-batch/bytes.ts';
 import {
   BATCH_HEADER_BYTES,
   BATCH_PREFIX_BYTES,
@@ -42,6 +43,11 @@ function goodHeader(bytes: Uint8Array, at: number, segment: Segment): BatchHeade
   }
 }
 
+function isInPlace(bytes: Uint8Array, at: number, header: BatchHeader, expected: number): boolean {
+  if (expected < 0 || header.baseOffset === expected) return true;
+  return header.baseOffset > expected && !overlapsNext(bytes, at, header.sizeBytes, header.lastOffset);
+}
+
 /** Position of the next batch after `from` that is whole and matches its CRC; the segment's end when there is none. */
 async function findNextBatch(
   file: DiskFile,
@@ -66,8 +72,18 @@ async function findNextBatch(
 }
 
 /**
+ * Whether a batch that leaves a gap before it is told wrong by the one behind it. The CRC leaves the base offset out: one
+ * that was raised by damage reaches over the offsets of the next batch.
+ */
+export function overlapsNext(bytes: Uint8Array, at: number, sizeBytes: number, lastOffset: number): boolean {
+  const next = at + sizeBytes;
+  if (next + BATCH_HEADER_BYTES > bytes.length || bytes[next + 16] !== 2) return false;
+  return readInt64(bytes, next) <= lastOffset;
+}
+
+/**
  * The batches of a segment from `position` on, each with its CRC checked (unless `check` is false). Damage is yielded, and
- * reading goes on behind it. Yielded bytes are a chunk's that the next step may not keep, unless the caller copies.
+ * reading goes on behind it. `expected` is the offset that `position` should have, -1 when nobody knows. Yielded bytes are a chunk's that the next step may not keep, unless the caller copies.
  */
 export async function* readBatches(
   file: DiskFile,
@@ -75,8 +91,8 @@ export async function* readBatches(
   position: number,
   endPosition = segment.bytes,
   check = true,
+  expected = position === 0 ? segment.baseOffset : -1,
 ): AsyncGenerator<BatchAt, void, undefined> {
-  let expected = segment.baseOffset;
   while (position < endPosition) {
     let bytes = new Uint8Array(Math.min(CHUNK_BYTES, segment.bytes - position));
     const filled = await file.read(bytes, position);
@@ -91,7 +107,7 @@ export async function* readBatches(
       const beyond = next === undefined || at + next > bytes.length;
       if (beyond && at > 0 && position + at + (next ?? BATCH_PREFIX_BYTES) <= segment.bytes) break;
       const header = beyond ? undefined : goodHeader(bytes, at, segment);
-      if (header && header.baseOffset >= expected && (!check || crcMatches(bytes, at))) {
+      if (header && isInPlace(bytes, at, header, expected) && (!check || crcMatches(bytes, at))) {
         yield { kind: 'batch', header, position: position + at, bytes, at };
         expected = header.lastOffset + 1;
         at += header.sizeBytes;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type SimulatedDisk, simulatedDisk } from '../../adapters/memory/index.ts';
 import { manualClock, type Random, seededRandom } from '../../kernel/index.ts';
-import { valuesOf } from '../contract/harness.ts';
+import { valuesOf } from '../contract/harness.support.ts';
 import type { Disk } from '../disk.port.ts';
 import { encodeBatch } from '../record-batch/index.ts';
 import { createEmbeddedLog, type EmbeddedLog, type LogTuning } from './index.ts';

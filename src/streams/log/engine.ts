@@ -57,7 +57,7 @@ export const DEFAULT_LOG_TUNING: LogTuning = {
   checkpointBytes: 64 * MEBIBYTE,
   groupBytes: 8 * MEBIBYTE,
   unwrittenBytes: 64 * MEBIBYTE,
-  cacheBytes: 32 * MEBIBYTE,
+  cacheBytes: 16 * MEBIBYTE,
   flushBytes: 8 * MEBIBYTE,
   flushDelayMs: 1000,
   appendWaitMs: 10_000,

@@ -8,7 +8,7 @@ import {
   onSignal,
   seededRandom,
 } from '../../kernel/index.ts';
-import { append, batchOf, refuses, T0, T1, until, utf8 } from '../contract/harness.ts';
+import { append, batchOf, refuses, T0, T1, until, utf8 } from '../contract/harness.support.ts';
 import type { Disk, DiskFile } from '../disk.port.ts';
 import { decodeBatches } from '../record-batch/index.ts';
 import { createEmbeddedLog, type EmbeddedLog, type LogTuning } from './index.ts';

@@ -2,7 +2,7 @@ import { it } from 'node:test';
 import fc from 'fast-check';
 import { memoryLogStore, simulatedDisk } from '../../adapters/memory/index.ts';
 import { seededRandom } from '../../kernel/index.ts';
-import { type ModelSetup, runArbitrary, runModel } from '../contract/model.ts';
+import { type ModelSetup, runArbitrary, runModel } from '../contract/model.support.ts';
 import { createEmbeddedLog } from './index.ts';
 
 const setup: ModelSetup = {

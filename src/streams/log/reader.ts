@@ -2,7 +2,7 @@ import { MillraceError, signal, signalled } from '../../kernel/index.ts';
 import type { FetchRequest, FetchResult } from '../port.ts';
 import { readInt32, readInt64 } from '../record-batch/bytes.ts';
 import { BATCH_HEADER_BYTES, batchSizeAt, crcMatches, splitBatches } from '../record-batch/index.ts';
-import { readBatches } from './batch-reader.ts';
+import { overlapsNext, readBatches } from './batch-reader.ts';
 import type { LostRange, Partition } from './partition.ts';
 import type { Segment } from './segment.ts';
 import { type OpenSegment, type SegmentFiles, segmentPath } from './segment-files.ts';
@@ -25,10 +25,16 @@ export interface Reader {
   fetch(partition: Partition, request: FetchRequest): Promise<FetchResult>;
 }
 
+/** A place in a segment, and the offset that a batch there should have. */
+interface Start {
+  readonly offset: number;
+  readonly position: number;
+}
+
 class BatchReader implements Reader {
   readonly #files: SegmentFiles;
   /** Where the last fetch of a segment ended: sequential readers skip the index and the walk behind it. */
-  readonly #hints = new WeakMap<Segment, { offset: number; position: number }>();
+  readonly #hints = new WeakMap<Segment, Start>();
 
   constructor(files: SegmentFiles) {
     this.#files = files;
@@ -65,14 +71,15 @@ class BatchReader implements Reader {
     segment: Segment,
     open: OpenSegment,
     offset: number,
-  ): Promise<number> => {
+  ): Promise<Start> => {
     const hint = this.#hints.get(segment);
-    if (hint?.offset === offset) return hint.position;
+    if (hint?.offset === offset) return hint;
     for (let attempt = 0; attempt < 2; attempt++) {
       const floor = open.index.floor(offset);
-      if (floor.offset === undefined || (await startsAt(open, floor.position, floor.offset)))
-        return floor.position;
-      if (attempt > 0) return floor.position;
+      if (floor.offset === undefined) return { offset: segment.baseOffset, position: floor.position };
+      if (attempt > 0 || (await startsAt(open, floor.position, floor.offset))) {
+        return { offset: floor.offset, position: floor.position };
+      }
       signal('log.damaged', {
         file: segmentPath(partition, segment).replace(/\.log$/, '.index'),
         position: 0,
@@ -82,7 +89,7 @@ class BatchReader implements Reader {
       });
       await this.#files.rebuildIndex(partition, segment);
     }
-    return 0;
+    return { offset: segment.baseOffset, position: 0 };
   };
 
   readonly #read = async (
@@ -195,29 +202,38 @@ async function readSliced(open: OpenSegment, target: Uint8Array, position: numbe
 async function readRun(
   segment: Segment,
   open: OpenSegment,
-  start: number,
+  start: Start,
   want: { offset: number; end: number; maxBytes: number },
 ): Promise<Run> {
-  let position = start;
+  let { position, offset: expected } = start;
   let slack = INDEX_EVERY_BYTES;
   for (;;) {
     const size = Math.min(segment.bytes - position, want.maxBytes + slack);
     const chunk = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
     const filled = await readSliced(open, chunk, position);
-    const run = takeRun(filled < size ? chunk.subarray(0, filled) : chunk, position, segment, want);
+    const run = takeRun(
+      filled < size ? chunk.subarray(0, filled) : chunk,
+      { position, offset: expected },
+      segment,
+      want,
+    );
     if (run.batches.length > 0 || run.reachedEnd || run.damaged) return run;
     if (run.needBytes === 0 || run.nextPosition >= segment.bytes) return run;
     position = run.nextPosition;
+    expected = run.expected;
     slack = run.needBytes;
   }
 }
 
 function takeRun(
   chunk: Uint8Array,
-  position: number,
+  { position, offset }: Start,
   segment: Segment,
   want: { offset: number; end: number; maxBytes: number },
-): Run & { damaged: boolean; needBytes: number } {
+): Run & { damaged: boolean; needBytes: number; expected: number } {
+  let expected = offset;
+  // Only compaction leaves gaps, and holes of lost batches end a fetch before them.
+  const dense = !segment.name.includes('-');
   let first = -1;
   let at = 0;
   let nextOffset = want.offset;
@@ -240,6 +256,12 @@ function takeRun(
       damaged = true;
       break;
     }
+    const gap = baseOffset > expected;
+    if (baseOffset < expected || (gap && overlapsNext(chunk, at, size, lastOffset))) {
+      damaged = true;
+      break;
+    }
+    expected = lastOffset + 1;
     if (lastOffset < want.offset) {
       // Skipped unread: its CRC is checked when someone asks for it. A wrong size shows at the next header.
       at += size;
@@ -249,8 +271,12 @@ function takeRun(
       reachedEnd = true;
       break;
     }
-    if (first >= 0 && (at + size - first > want.maxBytes || baseOffset < nextOffset)) break;
-    if (lastOffset < baseOffset || !crcMatches(chunk, at)) {
+    if (first >= 0 && (at + size - first > want.maxBytes || (dense && gap))) break;
+    if (
+      (dense && baseOffset > want.offset && first < 0) ||
+      lastOffset < baseOffset ||
+      !crcMatches(chunk, at)
+    ) {
       damaged = true;
       break;
     }
@@ -259,7 +285,7 @@ function takeRun(
     nextOffset = lastOffset + 1;
   }
   const batches = first < 0 ? EMPTY : chunk.subarray(first, at);
-  return { batches, nextOffset, nextPosition: position + at, reachedEnd, damaged, needBytes };
+  return { batches, nextOffset, nextPosition: position + at, reachedEnd, damaged, needBytes, expected };
 }
 
 /**
@@ -270,16 +296,25 @@ async function pastDamage(
   partition: Partition,
   segment: Segment,
   open: OpenSegment,
-  start: number,
+  start: Start,
   offset: number,
-): Promise<number | MillraceError> {
-  let position = start;
+): Promise<Start | MillraceError> {
+  let { position } = start;
   let detail = 'A batch does not match its checksum.';
   let next = segment.endOffset;
-  for await (const one of readBatches(open.file, segment, start)) {
+  for await (const one of readBatches(
+    open.file,
+    segment,
+    start.position,
+    segment.bytes,
+    true,
+    start.offset,
+  )) {
     if (one.kind === 'damage') ({ position, detail } = one);
     else if (one.header.lastOffset >= offset) {
-      if (one.header.baseOffset <= offset) return one.position;
+      if (one.header.baseOffset <= offset) {
+        return { offset: one.header.baseOffset, position: one.position };
+      }
       next = one.header.baseOffset;
       break;
     }

@@ -1,7 +1,7 @@
 import { isMillraceError, MillraceError } from '../../kernel/index.ts';
 import { KeyedState } from '../coordination/index.ts';
 import type { StateView, StateWrite, TopicAdmin, TopicPartition } from '../port.ts';
-import { decodeBatches, encodeBatch } from '../record-batch/index.ts';
+import { type BatchRecord, decodeBatches, encodeBatch } from '../record-batch/index.ts';
 import type { Prepared } from './appender.ts';
 import type { Core } from './core.ts';
 
@@ -28,20 +28,29 @@ class ChangelogStates implements StateStores {
   readonly #topicAdmin: TopicAdmin;
   readonly #core: Core;
   readonly #views = new Map<string, KeyedState>();
+  /** Names of changelogs by group and store: making one is slower than a commit should be. */
+  readonly #names = new Map<string, string>();
 
   constructor(core: Core, topicAdmin: TopicAdmin) {
     this.#topicAdmin = topicAdmin;
     this.#core = core;
   }
 
+  readonly #changelogName = (group: string, store: string): string => {
+    const key = `${group}\n${store}`;
+    let name = this.#names.get(key);
+    if (name === undefined) this.#names.set(key, (name = changelogName(group, store)));
+    return name;
+  };
+
   readonly #keyOf = (group: string, store: string, partition: number): string =>
     `${group}\n${store}\n${partition}`;
 
   readonly #isThere = (group: string, store: string, partition: number): boolean =>
-    (this.#core.topics.find(changelogName(group, store))?.partitions.length ?? 0) > partition;
+    (this.#core.topics.find(this.#changelogName(group, store))?.partitions.length ?? 0) > partition;
 
   readonly #ensure = async (group: string, store: string, partition: number): Promise<void> => {
-    const name = changelogName(group, store);
+    const name = this.#changelogName(group, store);
     const needed = Math.max(partition + 1, partitionsOf(this.#core, group));
     const found = this.#core.topics.find(name);
     if (found && found.partitions.length > partition) return;
@@ -72,8 +81,8 @@ class ChangelogStates implements StateStores {
         offset = Math.max(offset, record.offset + 1);
         const expires = record.headers.find((header) => header.key === EXPIRES_HEADER)?.value;
         view.apply({
-          key: copy(record.key ?? new Uint8Array(0)),
-          value: record.value && copy(record.value),
+          key: record.key ?? new Uint8Array(0),
+          value: record.value,
           ...(expires ? { expiresAtMs: Number(new TextDecoder().decode(expires)) } : {}),
         });
       }
@@ -88,11 +97,11 @@ class ChangelogStates implements StateStores {
       const known = this.#views.get(key);
       if (known) return known;
       await this.#ensure(group, store, partition);
-      return this.#restore(key, { topic: changelogName(group, store), partition });
+      return this.#restore(key, { topic: this.#changelogName(group, store), partition });
     });
 
   readonly prepare: StateStores['prepare'] = (group, writes) => {
-    const missing = writes.filter(({ store, partition }) => !this.#isThere(group, store, partition));
+    const missing = byPlace(writes).filter(({ store, partition }) => !this.#isThere(group, store, partition));
     if (missing.length === 0) return undefined;
     return (async () => {
       for (const { store, partition } of missing) await this.#ensure(group, store, partition);
@@ -100,37 +109,55 @@ class ChangelogStates implements StateStores {
   };
 
   readonly encode: StateStores['encode'] = (group, writes) => {
-    const byPlace = Map.groupBy(writes, (write) => this.#keyOf('', write.store, write.partition));
-    return [...byPlace.values()].map((some) => {
-      const { store, partition } = some[0]!;
-      const records = some.map(({ key, value, expiresAtMs }) => ({
-        key,
-        value,
-        ...(expiresAtMs === undefined ? {} : { headers: [expiryHeader(expiresAtMs)] }),
-      }));
-      const batch = encodeBatch(records, { timeMs: this.#core.clock.now() });
-      const topic = changelogName(group, store);
+    return byPlace(writes).map(({ store, partition, writes: some }) => {
+      const batch = encodeBatch(some.map(changelogRecord), { timeMs: this.#core.clock.now() });
+      const topic = this.#changelogName(group, store);
       return this.#core.appender.prepare({ topic, partition, batch, trusted: true });
     });
   };
 
   readonly apply: StateStores['apply'] = (group, writes) => {
-    // The caller goes on using its buffers.
-    for (const write of writes) {
-      const value = write.value && copy(write.value);
-      this.#views
-        .get(this.#keyOf(group, write.store, write.partition))
-        ?.apply({ ...write, key: copy(write.key), value });
+    for (const { store, partition, writes: some } of byPlace(writes)) {
+      const view = this.#views.get(this.#keyOf(group, store, partition));
+      if (view) for (const write of some) view.apply(write);
     }
   };
 
   readonly forget: StateStores['forget'] = (group) => {
-    for (const key of [...this.#views.keys()]) if (key.startsWith(`${group}\n`)) this.#views.delete(key);
+    for (const known of [this.#views, this.#names])
+      for (const key of known.keys()) if (key.startsWith(`${group}\n`)) known.delete(key);
   };
 }
 
 export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStores {
   return new ChangelogStates(core, topicAdmin);
+}
+
+interface PlaceWrites {
+  readonly store: string;
+  readonly partition: number;
+  readonly writes: StateWrite[];
+}
+
+/** Writes come in runs of one place, and of few places in all. */
+function byPlace(writes: readonly StateWrite[]): PlaceWrites[] {
+  const places: PlaceWrites[] = [];
+  let place: PlaceWrites | undefined;
+  for (const write of writes) {
+    const { store, partition } = write;
+    if (place?.store !== store || place.partition !== partition) {
+      place = places.find((one) => one.store === store && one.partition === partition);
+      if (!place) places.push((place = { store, partition, writes: [] }));
+    }
+    place.writes.push(write);
+  }
+  return places;
+}
+
+/** The write itself, which has the shape of a record, unless its time ends. */
+function changelogRecord(write: StateWrite): BatchRecord {
+  const { key, value, expiresAtMs } = write;
+  return expiresAtMs === undefined ? write : { key, value, headers: [expiryHeader(expiresAtMs)] };
 }
 
 /** Throws BAD_REQUEST for a store that cannot be part of a name. */
@@ -155,5 +182,3 @@ function partitionsOf(core: Core, group: string): number {
 function expiryHeader(expiresAtMs: number) {
   return { key: EXPIRES_HEADER, value: new TextEncoder().encode(String(expiresAtMs)) };
 }
-
-const copy = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);

@@ -1,6 +1,6 @@
 import { MillraceError } from '../../kernel/index.ts';
+import { checkPartitionCount, checkTopicName, mergeTopicConfig } from '../coordination/index.ts';
 import type { TopicAdmin, TopicInfo } from '../port.ts';
-import { checkPartitionCount, checkTopicName, mergeTopicConfig } from '../topic-rules.ts';
 import type { Change } from './changes.ts';
 import type { Core } from './core.ts';
 import type { Topic } from './partition.ts';

@@ -1,12 +1,11 @@
 import type { ProducerIdentity, TopicPartition } from '../port.ts';
-import { type BatchRecord, encodeBatch } from '../record-batch/index.ts';
+import { BatchWriter, type WriterBuffers } from '../record-batch/index.ts';
 
 /** The records of one call for one partition, as they will stand in one batch. */
 export interface PendingBatch extends TopicPartition {
-  readonly records: BatchRecord[];
+  readonly writer: BatchWriter;
   /** How many records of this call stand before it in its partition. */
   readonly before: number;
-  bytes: number;
 }
 
 /**
@@ -14,8 +13,6 @@ export interface PendingBatch extends TopicPartition {
  * never holds the event loop.
  */
 const BATCH_BYTES = 1024 * 1024;
-/** Length, attributes, deltas and counts of a record, at most. */
-const RECORD_OVERHEAD_BYTES = 32;
 
 /** Groups records by partition and remembers where each one went, in two integers a record. */
 export class Batcher {
@@ -23,27 +20,33 @@ export class Batcher {
   readonly #batchOf: Int32Array;
   readonly #deltaOf: Int32Array;
   readonly #open = new Map<string, (number | undefined)[]>();
+  readonly #buffers: WriterBuffers;
+  readonly #nowMs: number;
+  #lastTopic: string | undefined;
+  #lastOpen: (number | undefined)[] = [];
 
-  constructor(records: number) {
+  constructor(records: number, buffers: WriterBuffers, nowMs: number) {
     this.#batchOf = new Int32Array(records);
     this.#deltaOf = new Int32Array(records);
+    this.#buffers = buffers;
+    this.#nowMs = nowMs;
   }
 
-  add(index: number, topic: string, partition: number, record: BatchRecord, bytes: number): void {
-    let open = this.#open.get(topic);
-    if (!open) this.#open.set(topic, (open = []));
+  /** Where record `index` of the call is to be written, at once; `bytes`: about its size. */
+  writer(index: number, topic: string, partition: number, bytes: number): BatchWriter {
+    const open = this.#openOf(topic);
     let batch = open[partition];
-    const size = bytes + RECORD_OVERHEAD_BYTES;
-    if (batch === undefined || this.batches[batch]!.bytes + size > BATCH_BYTES) {
+    if (batch === undefined || this.batches[batch]!.writer.sizeBytes + bytes > BATCH_BYTES) {
       const last = batch === undefined ? undefined : this.batches[batch]!;
-      const before = last ? last.before + last.records.length : 0;
-      batch = this.batches.push({ topic, partition, records: [], before, bytes: 0 }) - 1;
+      const before = last ? last.before + last.writer.count : 0;
+      const writer = new BatchWriter(this.#buffers, this.#nowMs);
+      batch = this.batches.push({ topic, partition, before, writer }) - 1;
       open[partition] = batch;
     }
-    const pending = this.batches[batch]!;
+    const { writer } = this.batches[batch]!;
     this.#batchOf[index] = batch;
-    this.#deltaOf[index] = pending.records.push(record) - 1;
-    pending.bytes += size;
+    this.#deltaOf[index] = writer.count;
+    return writer;
   }
 
   batchOf(index: number): number {
@@ -53,10 +56,19 @@ export class Batcher {
   deltaOf(index: number): number {
     return this.#deltaOf[index]!;
   }
+
+  #openOf(topic: string): (number | undefined)[] {
+    if (topic === this.#lastTopic) return this.#lastOpen;
+    let open = this.#open.get(topic);
+    if (!open) this.#open.set(topic, (open = []));
+    this.#lastTopic = topic;
+    this.#lastOpen = open;
+    return open;
+  }
 }
 
 export function encodePending(batch: PendingBatch, timeMs: number, producer?: ProducerIdentity): Uint8Array {
-  return encodeBatch(batch.records, {
+  return batch.writer.finish({
     timeMs,
     ...(producer ? { producer: { ...producer, sequence: batch.before } } : {}),
   });

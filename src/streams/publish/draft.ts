@@ -1,25 +1,36 @@
 import { formatBytes, type InputProblem, type Json, LIMITS, MillraceError } from '../../kernel/index.ts';
 import { invalidStreamOf } from '../definitions/names.ts';
 import type { OpenStream } from '../definitions/registry.ts';
-import { partitionOfKey } from '../record-batch/index.ts';
+import { type BatchWriter, partitionOfKey, type WriterBuffers } from '../record-batch/index.ts';
 import { pointer } from '../schema/canonical.ts';
 import type { RecordHeader } from '../service.ts';
 import { Batcher } from './batcher.ts';
 import { divertHeaders } from './divert.ts';
+import { KeyBytes } from './json-value.ts';
 import { keyOfJson } from './keys.ts';
 
-/** One record on its way into the log. Its value is the bytes [valueStart, valueEnd) of `bytes`. */
-export interface DraftRecord {
+/** What a record on its way into the log has beside its value. */
+interface RecordParts {
+  readonly key?: Uint8Array | undefined;
+  readonly headers?: readonly RecordHeader[] | undefined;
+  readonly timeMs?: number | undefined;
+  readonly partition?: number | undefined;
+}
+
+/** One record whose value is the bytes [valueStart, valueEnd) of `bytes`. */
+export interface DraftRecord extends RecordParts {
   readonly bytes: Uint8Array;
   readonly valueStart: number;
   readonly valueEnd: number;
   /** Where the member of the stream's key path lies; -1 for none. */
   readonly keyStart: number;
   readonly keyEnd: number;
-  readonly key?: Uint8Array | undefined;
-  readonly headers?: readonly RecordHeader[] | undefined;
-  readonly timeMs?: number | undefined;
-  readonly partition?: number | undefined;
+}
+
+/** One record whose value is plain JSON (`isPlainJson`, where the stream has a schema or a key path), and its JSON text. */
+export interface DraftJson extends RecordParts {
+  readonly json: Json;
+  readonly text: string;
 }
 
 /** Problems listed in one error; more would only repeat themselves. */
@@ -34,27 +45,66 @@ export class Draft {
   readonly #unkeyedPartition: number;
   readonly #invalid: string;
   readonly #needsKey: boolean;
+  readonly #keys = new KeyBytes();
   #failed = 0;
 
   /** `unkeyedPartition`: where records without a key go, all of one call to one, so that they share a batch. */
-  constructor(stream: OpenStream, records: number, unkeyedPartition: number) {
+  constructor(
+    stream: OpenStream,
+    records: number,
+    unkeyedPartition: number,
+    working: { readonly buffers: WriterBuffers; readonly nowMs: number },
+  ) {
     this.stream = stream;
     this.#unkeyedPartition = unkeyedPartition;
     this.#invalid = invalidStreamOf(stream.topic.name);
     this.#needsKey = stream.settings.cleanup !== 'delete';
-    this.batcher = new Batcher(records);
+    this.batcher = new Batcher(records, working.buffers, working.nowMs);
   }
 
   /** `checked`: what is wrong with its value, where that is known already. */
   add(index: number, record: DraftRecord, checked?: readonly InputProblem[]): void {
-    const sizeBytes = this.#checkSize(index, record);
+    const { bytes, valueStart, valueEnd } = record;
+    const keyBytes = record.key?.length ?? Math.max(0, record.keyEnd - record.keyStart);
+    const sizeBytes = this.#checkSize(index, record, valueEnd - valueStart, keyBytes);
     const schemaProblems = checked ?? this.#schemaProblems(record);
     const key = this.#keyOf(record);
     if (schemaProblems.length === 0 && !isProblem(key)) {
-      this.#place(index, record, key, sizeBytes);
+      const { headers, timeMs } = record;
+      this.#writer(index, record, key, sizeBytes).addBytes(
+        { key, headers, timeMs },
+        bytes,
+        valueStart,
+        valueEnd,
+      );
       return;
     }
-    this.#reject(index, record, isProblem(key) ? [...schemaProblems, key] : schemaProblems, sizeBytes);
+    const value = bytes.subarray(valueStart, valueEnd);
+    this.#reject(index, record, value, isProblem(key) ? [...schemaProblems, key] : schemaProblems, sizeBytes);
+  }
+
+  /** The same for a value at hand: it is checked as it is, and its text written straight into its batch. */
+  addJson(index: number, record: DraftJson): void {
+    const { json, text, headers, timeMs } = record;
+    const { keyPath, schema } = this.stream;
+    const found = keyPath ? this.#keys.of(json, keyPath) : undefined;
+    const keyBytes = record.key?.length ?? (typeof found === 'object' ? found.length : 0);
+    const valueBytes = this.#valueBytes(text);
+    const sizeBytes = this.#checkSize(index, record, valueBytes, keyBytes);
+    const schemaProblems = schema ? schema().problems(json, valueBytes) : NO_PROBLEMS;
+    const key = this.#checkKey(record.key, found);
+    if (schemaProblems.length === 0 && !isProblem(key)) {
+      this.#writer(index, record, key, sizeBytes).addText({ key, headers, timeMs }, text);
+      return;
+    }
+    const problems = isProblem(key) ? [...schemaProblems, key] : schemaProblems;
+    this.#reject(index, record, Buffer.from(text), problems, sizeBytes);
+  }
+
+  /** Bytes of `text` as UTF-8; counted only where it could matter. */
+  #valueBytes(text: string): number {
+    const small = text.length * 3 <= Math.min(this.stream.settings.maxRecordBytes / 2, COUNTED_FROM_BYTES);
+    return small ? text.length : Buffer.byteLength(text);
   }
 
   /** Throws RECORD_INVALID when records were refused. */
@@ -70,37 +120,29 @@ export class Draft {
     );
   }
 
-  #place(index: number, record: DraftRecord, key: Uint8Array | null, sizeBytes: number): void {
-    const { topic } = this.stream;
+  #writer(index: number, record: RecordParts, key: Uint8Array | null, sizeBytes: number): BatchWriter {
+    const { name, partitions } = this.stream.topic;
     const partition =
       record.partition !== undefined
         ? this.#checkPartition(record.partition)
         : key === null
           ? this.#unkeyedPartition
-          : partitionOfKey(key, topic.partitions);
-    const value = record.bytes.subarray(record.valueStart, record.valueEnd);
-    const { headers, timeMs } = record;
-    const entry = {
-      key,
-      value,
-      ...(headers ? { headers } : {}),
-      ...(timeMs === undefined ? {} : { timeMs }),
-    };
-    this.batcher.add(index, topic.name, partition, entry, sizeBytes);
+          : partitionOfKey(key, partitions);
+    return this.batcher.writer(index, name, partition, sizeBytes);
   }
 
-  #reject(index: number, record: DraftRecord, errors: readonly InputProblem[], sizeBytes: number): void {
+  #reject(
+    index: number,
+    record: RecordParts,
+    value: Uint8Array,
+    errors: readonly InputProblem[],
+    sizeBytes: number,
+  ): void {
     if (this.stream.settings.onInvalid === 'divert') {
       this.diverted.push({ index, errors });
       const headers = divertHeaders(this.stream.topic.name, errors, record.headers);
-      const value = record.bytes.subarray(record.valueStart, record.valueEnd);
-      this.batcher.add(
-        index,
-        this.#invalid,
-        0,
-        { key: record.key ?? null, value, headers },
-        sizeBytes + 4096,
-      );
+      const writer = this.batcher.writer(index, this.#invalid, 0, sizeBytes + 4096);
+      writer.addBytes({ key: record.key ?? null, headers }, value, 0, value.length);
       return;
     }
     this.#failed++;
@@ -119,28 +161,33 @@ export class Draft {
 
   #keyOf(record: DraftRecord): Uint8Array | null | InputProblem {
     const { keyPath } = this.stream;
-    if (!keyPath) {
-      if (record.key) return record.key;
+    return this.#checkKey(
+      record.key,
+      keyPath ? keyOfJson(record.bytes, record.keyStart, record.keyEnd) : undefined,
+    );
+  }
+
+  /** `found`: the key in the value, or why there is none; undefined for a stream without key path. */
+  #checkKey(
+    given: Uint8Array | undefined,
+    found: Uint8Array | string | undefined,
+  ): Uint8Array | null | InputProblem {
+    if (found === undefined) {
+      if (given) return given;
       return this.#needsKey
         ? { path: '', message: 'needs a key, because the stream keeps the latest record of each key' }
         : null;
     }
-    const found = keyOfJson(record.bytes, record.keyStart, record.keyEnd);
-    if (typeof found === 'string') return { path: keyPath.pointer, message: found };
-    if (record.key && Buffer.compare(record.key, found) !== 0) {
-      return {
-        path: keyPath.pointer,
-        message: 'differs from the key given; leave the key out, it is taken from here',
-      };
-    }
-    return found;
+    const path = this.stream.keyPath!.pointer;
+    if (typeof found === 'string') return { path, message: found };
+    if (!given || Buffer.compare(given, found) === 0) return found;
+    return { path, message: 'differs from the key given; leave the key out, it is taken from here' };
   }
 
-  #checkSize(index: number, record: DraftRecord): number {
-    const keyBytes = record.key?.length ?? Math.max(0, record.keyEnd - record.keyStart);
-    let sizeBytes = record.valueEnd - record.valueStart + keyBytes;
-    for (const { key, value } of record.headers ?? [])
-      sizeBytes += Buffer.byteLength(key) + (value?.length ?? 0);
+  #checkSize(index: number, { headers }: RecordParts, valueBytes: number, keyBytes: number): number {
+    let sizeBytes = valueBytes + keyBytes;
+    if (headers)
+      for (const { key, value } of headers) sizeBytes += Buffer.byteLength(key) + (value?.length ?? 0);
     const { maxRecordBytes } = this.stream.settings;
     if (sizeBytes > maxRecordBytes)
       throw this.#tooLarge(
@@ -172,6 +219,8 @@ export class Draft {
   }
 }
 
+/** Below this neither a limit of sizes nor that of listing all problems can be near. */
+const COUNTED_FROM_BYTES = 16 * 1024;
 const NO_PROBLEMS: readonly InputProblem[] = [];
 
 function isProblem(key: Uint8Array | null | InputProblem): key is InputProblem {

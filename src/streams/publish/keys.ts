@@ -1,14 +1,17 @@
 /** The bytes of a record's key from the JSON text of the member that its path names, or why there is none. */
 export function keyOfJson(bytes: Uint8Array, from: number, to: number): Uint8Array | string {
-  if (from < 0) return 'is missing; the key of the record is taken from here';
+  if (from < 0) return KEY_MISSING;
   const first = bytes[from]!;
   if (first === QUOTE) return keyOfText(bytes, from, to);
   if (first === OPEN_OBJECT || first === OPEN_ARRAY || first === 0x6e) {
-    return 'must be text, a number or a boolean; the key of the record is taken from here';
+    return KEY_NOT_SCALAR;
   }
   return isPlain(bytes, from, to) ? bytes.subarray(from, to) : keyOfNumber(bytes, from, to);
 }
 
+export const KEY_MISSING = 'is missing; the key of the record is taken from here';
+export const KEY_NOT_SCALAR = 'must be text, a number or a boolean; the key of the record is taken from here';
+export const KEY_NOT_WELL_FORMED = 'holds half of a surrogate pair, which no key can';
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const OPEN_OBJECT = 0x7b;
@@ -21,7 +24,7 @@ function keyOfText(bytes: Uint8Array, from: number, to: number): Uint8Array | st
   if (at === to) return bytes.subarray(from + 1, to - 1);
   const text = JSON.parse(decode(bytes, from, to)) as string;
   // UTF-8 has no form for half a surrogate pair: different keys would become one.
-  return text.isWellFormed() ? Buffer.from(text) : 'holds half of a surrogate pair, which no key can';
+  return text.isWellFormed() ? Buffer.from(text) : KEY_NOT_WELL_FORMED;
 }
 
 /** `true`, `false`, and whole numbers that are written the one way JSON.stringify writes them. */

@@ -11,10 +11,13 @@ import { INTERNAL_PREFIX, invalidStreamOf } from '../definitions/names.ts';
 import type { OpenStream, Registry } from '../definitions/registry.ts';
 import { jsonError, requireUtf8, scanWhole } from '../json/check.ts';
 import { LineIndexer, PLACE } from '../json/lines.ts';
+import { createScanner, type JsonScanner } from '../json/scanner.ts';
 import type { AppendInput, AppendResult, LogStore, ProducerIdentity } from '../port.ts';
+import { WriterBuffers } from '../record-batch/index.ts';
 import type { PublishOptions, PublishRecord, PublishResult } from '../service.ts';
 import { encodePending, type PendingBatch } from './batcher.ts';
 import { Draft, type DraftRecord } from './draft.ts';
+import { isPlainJson } from './json-value.ts';
 
 /** Bytes that are checked between two turns of the event loop: about 2 ms of work, with a schema and without. */
 const SLICE_BYTES = 512 * 1024;
@@ -50,6 +53,8 @@ class StreamPublisher implements Publisher {
   readonly #registry: Registry;
   readonly #clock: Clock;
   readonly #workers: Workers | undefined;
+  readonly #buffers = new WriterBuffers();
+  readonly #scanners = new WeakMap<OpenStream, JsonScanner>();
   #calls = 0;
 
   constructor({ log, registry, clock, workers }: PublisherParts) {
@@ -122,7 +127,9 @@ class StreamPublisher implements Publisher {
   }
 
   #newDraft(stream: OpenStream, records: number, producer: ProducerIdentity | undefined): Draft {
-    return new Draft(stream, records, (producer?.producerId ?? this.#calls++) % stream.topic.partitions);
+    const unkeyedPartition = (producer?.producerId ?? this.#calls++) % stream.topic.partitions;
+    const working = { buffers: this.#buffers, nowMs: this.#clock.now() };
+    return new Draft(stream, records, unkeyedPartition, working);
   }
 
   async #draftRecords(
@@ -138,19 +145,50 @@ class StreamPublisher implements Publisher {
     const slice = sliceBytes(stream);
     let spent = 0;
     for (let index = 0; index < records.length; index++) {
-      const record = draftRecord(stream, index, records[index]!);
-      draft.add(
-        index,
-        record,
-        this.#isLarge(stream, record) ? await this.#checkApart(stream, record) : undefined,
-      );
-      spent += record.valueEnd - record.valueStart;
+      const record = records[index]!;
+      const added = addPlain(draft, index, record);
+      spent += added >= 0 ? added : await this.#addBytes(draft, index, record);
       if (spent < slice) continue;
       spent = 0;
       await setImmediate();
     }
     draft.finish();
     return draft;
+  }
+
+  /** Returns the bytes of its value. */
+  async #addBytes(draft: Draft, index: number, given: PublishRecord): Promise<number> {
+    const { stream } = draft;
+    const record = this.#draftRecord(stream, index, given);
+    draft.add(
+      index,
+      record,
+      this.#isLarge(stream, record) ? await this.#checkApart(stream, record) : undefined,
+    );
+    return record.valueEnd - record.valueStart;
+  }
+
+  /** Bytes are checked as far as the stream needs: on one without schema and key path they may be anything. */
+  #draftRecord(stream: OpenStream, index: number, record: PublishRecord): DraftRecord {
+    const bytes = valueBytes(record.value);
+    const rest = partsOf(record);
+    if (!stream.keyPath && !stream.schema) {
+      return { bytes, valueStart: 0, valueEnd: bytes.length, keyStart: -1, keyEnd: -1, ...rest };
+    }
+    requireUtf8(bytes, `The value of record ${index}`);
+    const scan = scanWhole(bytes, this.#scannerOf(stream));
+    if (scan.end < 0) throw jsonError(scan, bytes, 0, { record: index });
+    const { valueStart, keyStart, keyEnd, end } = scan;
+    return { bytes, valueStart, valueEnd: end, keyStart, keyEnd, ...rest };
+  }
+
+  #scannerOf(stream: OpenStream): JsonScanner {
+    let scanner = this.#scanners.get(stream);
+    if (!scanner) {
+      scanner = createScanner(stream.keyPath ? { path: stream.keyPath } : {});
+      this.#scanners.set(stream, scanner);
+    }
+    return scanner;
   }
 
   #isLarge({ settings }: OpenStream, { valueStart, valueEnd }: DraftRecord): boolean {
@@ -196,7 +234,7 @@ class StreamPublisher implements Publisher {
     const timeMs = this.#clock.now();
     const appends: Promise<AppendResult>[] = [];
     for (const pending of batcher.batches) {
-      if (appends.length > 0 && pending.bytes > SLICE_BYTES) await setImmediate();
+      if (appends.length > 0 && pending.writer.sizeBytes > SLICE_BYTES) await setImmediate();
       const append = this.#log.append(this.#input(pending, timeMs, options));
       // A failure is reported below, when all have ended; until then it must not count as unhandled.
       append.catch(() => undefined);
@@ -218,19 +256,22 @@ class StreamPublisher implements Publisher {
 
 const sliceBytes = ({ schema }: OpenStream): number => (schema ? SLICE_BYTES_WITH_SCHEMA : SLICE_BYTES);
 
-/** Bytes are checked as far as the stream needs: on one without schema and key path they may be anything. */
-function draftRecord({ keyPath, schema }: OpenStream, index: number, record: PublishRecord): DraftRecord {
-  const bytes = valueBytes(record.value);
-  const key = typeof record.key === 'string' ? Buffer.from(record.key) : record.key;
-  const rest = { key, headers: record.headers, timeMs: record.timeMs, partition: record.partition };
-  if (!keyPath && !schema) {
-    return { bytes, valueStart: 0, valueEnd: bytes.length, keyStart: -1, keyEnd: -1, ...rest };
-  }
-  requireUtf8(bytes, `The value of record ${index}`);
-  const scan = scanWhole(bytes, keyPath);
-  if (scan.end < 0) throw jsonError(scan, bytes, 0, { record: index });
-  const { valueStart, keyStart, keyEnd, end } = scan;
-  return { bytes, valueStart, valueEnd: end, keyStart, keyEnd, ...rest };
+/** Adds a plain value without the way through bytes and gives the length of its text; -1 for all others. */
+function addPlain(draft: Draft, index: number, record: PublishRecord): number {
+  const { value } = record;
+  if (value instanceof Uint8Array) return -1;
+  const { json } = value;
+  const { keyPath, schema } = draft.stream;
+  if ((keyPath || schema) && !isPlainJson(json)) return -1;
+  const text = JSON.stringify(json) as string | undefined;
+  // Large values with a schema are checked by a worker, from their bytes.
+  if (text === undefined || text.length > LARGE_VALUE_BYTES / 3) return -1;
+  draft.addJson(index, { json, text, ...partsOf(record) });
+  return text.length;
+}
+
+function partsOf({ key, headers, timeMs, partition }: PublishRecord) {
+  return { key: typeof key === 'string' ? Buffer.from(key) : key, headers, timeMs, partition };
 }
 
 function valueBytes(value: PublishRecord['value']): Uint8Array {

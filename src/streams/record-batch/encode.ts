@@ -101,18 +101,19 @@ export function encodeBatch(records: readonly BatchRecord[], options: BatchOptio
     at = writeHeaders(batch, at, record.headers ?? NO_HEADERS);
   }
   const lastOffsetDelta = options.lastOffsetDelta ?? options.offsetDeltas?.at(-1) ?? count - 1;
-  writeHeader(batch, options, { count, baseTimeMs, maxTimeMs, lastOffsetDelta });
+  writeBatchHeader(batch, options, { count, baseTimeMs, maxTimeMs, lastOffsetDelta });
   return batch;
 }
 
-interface Summary {
+export interface BatchSummary {
   readonly count: number;
   readonly baseTimeMs: number;
   readonly maxTimeMs: number;
   readonly lastOffsetDelta: number;
 }
 
-function writeHeader(batch: Uint8Array, options: BatchOptions, summary: Summary): void {
+/** Fills in the header of a batch whose records stand in their place, with its CRC. */
+export function writeBatchHeader(batch: Uint8Array, options: BatchOptions, summary: BatchSummary): void {
   writeInt64(batch, 0, options.baseOffset ?? 0);
   writeInt32(batch, 8, batch.length - BATCH_PREFIX_BYTES);
   writeInt32(batch, 12, 0);

@@ -23,3 +23,4 @@ export {
   splitBatches,
 } from './header.ts';
 export { murmur2, partitionOfKey } from './murmur2.ts';
+export { BatchWriter, WriterBuffers } from './writer.ts';

@@ -1,0 +1,1 @@
+export { createInProcessRuntime, type InProcessOptions } from './runtime.ts';
