@@ -81,6 +81,8 @@ import {
   createSamples,
   type LogArchive,
   type SampleStore,
+  type Samples,
+  type SeriesKind,
 } from './observe/index.ts';
 import {
   createEmbeddedLog,
@@ -227,6 +229,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const status = () => ({
     ...statusOf(streams),
     functions: functions.list().length,
+    ...ratesOf(samples),
     addresses: { ...addresses() },
     data: substrate.place,
   });
@@ -493,6 +496,20 @@ function processUsage() {
     residentBytes: process.memoryUsage.rss(),
     cpuSeconds: (user + system) / 1e6,
     uptimeSeconds: process.uptime(),
+  };
+}
+
+/** A second, over the last 10 to 20. */
+function ratesOf(samples: Samples) {
+  const total = (kind: SeriesKind, measure: string): number => {
+    const live = samples.live(kind);
+    const sum = [...live.names()].reduce((before, name) => before + live.rate(name, measure), 0);
+    return Number(sum.toPrecision(3));
+  };
+  return {
+    recordsPerSecond: total('stream', 'records'),
+    invocationsPerSecond: total('function', 'invocations'),
+    errorsPerSecond: total('function', 'errors'),
   };
 }
 
