@@ -42,7 +42,9 @@ await bench({
   },
 });
 
-const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2000));
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2000));
+}
 
 /** VmRSS of /proc/PID/status, in kB (proc_pid_status(5)). */
 function residentBytes(pid: number): number {

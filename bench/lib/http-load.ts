@@ -49,6 +49,7 @@ export async function startBareServer(): Promise<RunningServer> {
 
 export interface StartedPlatform extends RunningServer {
   readonly api: string;
+  readonly edge: string;
   readonly startedInMs: number;
 }
 
@@ -65,7 +66,7 @@ export async function startPlatform(dataFolder: string): Promise<StartedPlatform
     { stdio: ['ignore', 'pipe', 'inherit'], env },
   );
   const [line] = (await once(child.stdout!, 'data')) as [Buffer];
-  const ready = JSON.parse(line.toString()) as { api: string; startedInMs: number };
+  const ready = JSON.parse(line.toString()) as Pick<StartedPlatform, 'api' | 'edge' | 'startedInMs'>;
   return {
     ...ready,
     port: Number(new URL(ready.api).port),

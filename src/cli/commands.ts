@@ -30,6 +30,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'give dead letters to their function again',
     load: () => import('./redrive.ts'),
   },
+  { name: 'logs', summary: 'what functions and the platform logged', load: () => import('./logs.ts') },
+  { name: 'top', summary: 'what happens now, live', load: () => import('./top.ts') },
+  { name: 'secret', summary: 'set, list and remove secrets', load: () => import('./secret.ts') },
   { name: 'token', summary: 'make, list and revoke access tokens', load: () => import('./token.ts') },
   { name: 'verify', summary: 'read all stored data and name damages', load: () => import('./verify.ts') },
+  { name: 'completion', summary: 'completion for bash, zsh and fish', load: () => import('./completion.ts') },
 ];

@@ -58,6 +58,13 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
 
   /** Keys known to be there: asking the store reads the whole blob. */
   const stored = new Set<string>();
+  let marked: Promise<void> | undefined;
+  /** All chunks are ES modules; without this Node would parse each twice and warn. */
+  const markModules = async (): Promise<void> => {
+    await mkdir(apps, { recursive: true });
+    await writeFile(join(cacheFolder, 'package.json'), '{"type":"module"}\n');
+  };
+
   /** Folders whose files were seen to be right: after a power failure a complete folder may hold empty files. */
   const intact = new Set<string>();
   const isIntact = async ({ folder, manifest }: AppVersion): Promise<boolean> => {
@@ -110,6 +117,7 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
     async materialise(manifest, files, like) {
       const { app } = manifest;
       const version = locate(manifest);
+      await (marked ??= markModules());
       if (existsSync(version.folder)) {
         if (await isIntact(version)) {
           intact.add(version.folder);

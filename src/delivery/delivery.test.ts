@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { memoryBlobStore, memoryStateStore } from '../adapters/memory/index.ts';
@@ -45,6 +46,12 @@ test('plan says what would change and changes nothing; deploy makes it so and wr
   ]);
   const { folder } = delivery.find('pay');
   assert.equal(await readFile(join(folder, 'functions/score.js'), 'utf8'), '1;');
+  const require = createRequire(join(folder, 'functions/score.js'));
+  assert.equal(
+    require('../../../../package.json').type,
+    'module',
+    'Node takes the files for ES modules at once',
+  );
 });
 
 test('the same version again changes nothing and is not a deployment', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, it } from 'node:test';
 import { LIMITS, manualClock, onSignal, type Signals } from '../kernel/index.ts';
 import { startFunctions } from './functions.fixture.ts';
@@ -70,6 +71,16 @@ describe('queues and places', () => {
     const outcome = await waiting;
     assert.equal(outcome.status === 'error' && outcome.error.name, 'AbortError');
     assert.equal(app.functions.describe('one').queued, 0);
+  });
+});
+
+describe('a signal that outlives its invocations', () => {
+  it('is not listened to by those that have ended', async () => {
+    await using app = await startFunctions();
+    await app.deploy('1', { echo: { code: 'handler: (event) => event' } });
+    const { signal } = new AbortController();
+    for (let call = 0; call < 20; call++) await app.value('echo', call, { signal });
+    assert.equal(getEventListeners(signal, 'abort').length, 0);
   });
 });
 

@@ -100,6 +100,7 @@ async function start(create: () => Runtime, handler: string) {
   writeFileSync(join(folder, 'app.mjs'), `export const handler = { handler: ${handler} };`);
   const runtime = create();
   await runtime.start?.();
+  await runtime.reserve?.();
   return {
     runtime,
     open: (given: Partial<InstanceSpec> = {}): Probe => probe(runtime, { ...specOf(folder), ...given }),

@@ -15,6 +15,8 @@ import type { FromInstance, ToInstance } from './protocol.ts';
 export interface Runtime extends Service {
   /** Starts an instance. It reports `ready` or `failed` by message; messages sent before that wait for it. */
   open(spec: InstanceSpec, listener: InstanceListener): Instance;
+  /** Starts what it keeps in reserve, once; called when there are functions to run, so that a platform without pays nothing. */
+  reserve?(): Promise<void>;
   counts(): RuntimeCounts;
 }
 

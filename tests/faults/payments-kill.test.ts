@@ -9,6 +9,7 @@ import type { Summary } from '../../examples/payments/summary.ts';
 import { generatePayments } from '../../examples/payments/traffic/generator.ts';
 import { recorded, type SourcePayment } from '../../examples/payments/traffic/source.ts';
 import { createPlatform, loadConfig } from '../../src/main.ts';
+import type { Streams } from '../../src/streams/index.ts';
 
 const MAIN = new URL('../../examples/payments/main.ts', import.meta.url).pathname;
 /** Real payments, where they are at hand. */
@@ -71,36 +72,38 @@ async function summaryOf(child: ChildProcess): Promise<Summary> {
   return JSON.parse(text.trim().split('\n').at(-1)!) as Summary;
 }
 
+/** The changelog of the state `cards`: compacted, so its latest record of each card is the card's state. */
+const CARDS = 'millrace.state.scoring.score-card.scoring.score-card.cards';
+
 /** What the data folder holds when nobody runs on it: every alert, and how many payments the cards' states count. */
 async function contents(data: string): Promise<{ findings: string[]; counted: number }> {
   const flags = { data, 'api-port': 'off', 'edge-port': 'off' };
   const config = await loadConfig({ flags, env: {}, folder: data });
   await using platform = createPlatform(config);
   await platform.start();
-  const { streams } = platform;
-  const decoder = new TextDecoder();
   const findings: string[] = [];
-  for (let partition = 0; partition < streams.describe('alerts').partitions; partition++) {
-    for (let offset = 0; ; ) {
-      const page = await streams.read({ topic: 'alerts', partition }, offset, { limit: 10_000 });
-      for (const record of page.records) {
-        const alert = JSON.parse(decoder.decode(record.value!)) as { payment: number; rule: string };
-        findings.push(`${alert.payment} ${alert.rule}`);
+  for await (const { value } of valuesOf(platform.streams, 'alerts')) {
+    const alert = value as { payment: number; rule: string };
+    findings.push(`${alert.payment} ${alert.rule}`);
+  }
+  const cards = new Map<string, number>();
+  for await (const { key, value } of valuesOf(platform.streams, CARDS)) {
+    cards.set(key, (value as { count: number }).count);
+  }
+  return { findings, counted: [...cards.values()].reduce((sum, count) => sum + count, 0) };
+}
+
+async function* valuesOf(streams: Streams, topic: string): AsyncIterable<{ key: string; value: unknown }> {
+  const decoder = new TextDecoder();
+  for (const [partition, { logStartOffset, highWatermark }] of streams.describe(topic).bounds.entries()) {
+    for (let offset = logStartOffset; offset < highWatermark; ) {
+      const page = await streams.read({ topic, partition }, offset, { limit: 10_000 });
+      for (const { key, value } of page.records) {
+        yield { key: decoder.decode(key ?? undefined), value: JSON.parse(decoder.decode(value!)) };
       }
-      if (page.nextOffset === offset) break;
       offset = page.nextOffset;
     }
   }
-  const probe = await streams.log.join('probe-of-the-test', ['payments']);
-  const assignment = probe.assignment!;
-  let counted = 0;
-  for (const { partition } of assignment.partitions) {
-    const state = await assignment.state('scoring.score-card.cards', partition);
-    for (const { value } of state.entries())
-      counted += (JSON.parse(decoder.decode(value)) as { count: number }).count;
-  }
-  await probe.leave();
-  return { findings, counted };
 }
 
 test(`killed ${KILLS} times in the middle, the replay still scores every payment once`, async (t) => {

@@ -34,9 +34,10 @@ export function createWorkerThreadsRuntime(options: WorkerThreadsOptions): Runti
     memoryBytes: options.spareMemoryBytes ?? DEFAULT_MEMORY_BYTES,
     start: (memoryBytes) => startWorker(start, memoryBytes),
   });
+  let reserved: Promise<void> | undefined;
   return {
     name: 'worker-threads',
-    start: () => spares.fill(),
+    reserve: () => (reserved ??= spares.fill()),
     open(spec, listener) {
       const worker = spares.take(spec.memoryBytes);
       const instance: ThreadInstance = new ThreadInstance(worker, spec, listener, () => {

@@ -36,6 +36,7 @@ export function createRegistry(around: PoolSurroundings): Registry {
 
   const prepare = async (next: AppVersion): Promise<void> => {
     abandon(next.app);
+    if (next.manifest.functions.length > 0) await around.runtime.reserve?.();
     const snapshot = build(next);
     prepared.set(next.app, snapshot);
     const running = byApp.get(next.app);

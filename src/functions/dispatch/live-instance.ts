@@ -5,7 +5,7 @@ import type { CallOperation, FromInstance, ToInstance, WireError } from '../prot
 import { RequestPump, ResponseBody } from './bodies.ts';
 import type { Outcome } from './stats.ts';
 import { errorOf, failure, fromPayload, recordsValue, toWire } from './wire.ts';
-import type { Work } from './work.ts';
+import { type Work, whenGone } from './work.ts';
 
 /** What an instance tells its pool. */
 export interface PoolSide {
@@ -82,7 +82,7 @@ export class LiveInstance implements InstanceListener {
     if (event[0] === 'http' && event[8] === 'stream' && work.event.kind === 'http') {
       slot.pump = new RequestPump(this.#line, id, work.event.body as AsyncIterable<Uint8Array>);
     }
-    work.context.signal?.addEventListener('abort', () => this.#gone(id, work), { once: true });
+    whenGone(work, () => this.#gone(id, work));
     this.#timer ??= clock.after(timeoutMs, () => this.#expire());
   }
 

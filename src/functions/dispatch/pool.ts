@@ -7,7 +7,7 @@ import { type CallAnswer, LiveInstance, type PoolSide } from './live-instance.ts
 import { Queue } from './queue.ts';
 import type { Outcome } from './stats.ts';
 import { failure } from './wire.ts';
-import type { PoolIdentity, Work } from './work.ts';
+import { type PoolIdentity, type Work, whenGone } from './work.ts';
 
 /** What all pools share: bounds of the platform, and what they report to. */
 export interface PoolSurroundings {
@@ -251,7 +251,7 @@ export class Pool implements PoolSide {
     this.#queue.push(work);
     shared.pools.add(this);
     this.#notePeak();
-    work.context.signal?.addEventListener('abort', () => this.#callerGone(work), { once: true });
+    whenGone(work, () => this.#callerGone(work));
     this.#queueTimer ??= this.clock.after(config.functionQueueWait, () => this.#expireQueue());
   }
 

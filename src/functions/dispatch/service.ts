@@ -156,7 +156,9 @@ export function createFunctions(dependencies: FunctionsDependencies): Functions 
         settled: false,
         resolve: resolveOutcome,
         reject,
+        unlisten: undefined,
         release() {
+          work.unlisten?.();
           snapshot.leave();
           if (--inFlight === 0) drained?.();
         },

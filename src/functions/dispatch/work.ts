@@ -20,6 +20,17 @@ export interface Work {
   readonly reject: (error: Error) => void;
   /** Frees what the work holds: its place in the counts, its listener on the caller's signal. */
   release: () => void;
+  /** Stops listening to the caller's signal. */
+  unlisten: (() => void) | undefined;
+}
+
+/** Listens to the caller's signal until the work is released: signals may live as long as the platform. */
+export function whenGone(work: Work, act: () => void): void {
+  const { signal } = work.context;
+  if (!signal) return;
+  work.unlisten?.();
+  signal.addEventListener('abort', act, { once: true });
+  work.unlisten = () => signal.removeEventListener('abort', act);
 }
 
 export function sizeOf(event: InvocationEvent): number {

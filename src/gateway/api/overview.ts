@@ -85,6 +85,7 @@ function functionOf(name: string, known: FunctionDescription | undefined, live: 
     perSecond: rate(live, 'invocations'),
     recordsPerSecond: rate(live, 'records'),
     errorsPerSecond: rate(live, 'errors'),
+    deadLettersPerSecond: rate(live, 'deadLetters'),
     throttledPerSecond: rate(live, 'throttled'),
     ...latencyOf(live),
     history: live.history.map(round),

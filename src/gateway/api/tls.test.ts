@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { connect } from 'node:tls';
 import { onSignal } from '../../kernel/index.ts';
+import { CERTIFICATES } from '../http/tls.fixture.ts';
 import { testApi } from './api.fixture.ts';
-import { CERTIFICATES } from './tls.fixture.ts';
 
 let folder = '';
 const file = (name: string): string => join(folder, name);

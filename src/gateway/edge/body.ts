@@ -28,31 +28,74 @@ export function tooLarge(limitBytes: number): MillraceError {
 
 /** Reads whole bodies within a budget for all of them: slow clients with large bodies wait for memory, not in it. */
 export function createBodyReader({ clock, timeoutMs, budgetBytes }: BodyReaderOptions): BodyReader {
+  const deadlines = createDeadlines(clock, timeoutMs);
   let held = 0;
   return {
     whole(request, limitBytes) {
       if (Number(request.headers['content-length'] ?? 0) > limitBytes)
         return Promise.reject(tooLarge(limitBytes));
-      const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-      const chunks: Buffer[] = [];
-      let total = 0;
-      const onData = (chunk: Buffer): void => {
-        total += chunk.length;
-        held += chunk.length;
-        if (total > limitBytes) reject(tooLarge(limitBytes));
-        else if (held > budgetBytes) reject(busy());
-        else chunks.push(chunk);
-      };
-      const timer = clock.after(timeoutMs, () => reject(late()));
-      request.on('data', onData);
-      request.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, total)));
-      request.once('close', () => reject(cutShort()));
-      return promise.finally(() => {
-        timer.cancel();
-        held -= total;
-        request.off('data', onData);
+      return new Promise((resolve, reject) => {
+        const chunks: Buffer[] = [];
+        let total = 0;
+        let ended = false;
+        const end = (problem: MillraceError | undefined): void => {
+          ended = true;
+          deadlines.delete(late);
+          held -= total;
+          if (problem) {
+            request.off('data', onData);
+            reject(problem);
+          } else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, total));
+        };
+        const onData = (chunk: Buffer): void => {
+          total += chunk.length;
+          held += chunk.length;
+          if (total > limitBytes) end(tooLarge(limitBytes));
+          else if (held > budgetBytes) end(busy());
+          else chunks.push(chunk);
+        };
+        const onEnd = (): void => {
+          if (!ended) end(undefined);
+        };
+        // An error costs a stack: it is made only where there is one.
+        const onClose = (): void => {
+          if (!ended) end(cutShort());
+        };
+        const late = (): void => end(tooLate());
+        deadlines.add(late);
+        request.on('data', onData).on('end', onEnd).on('close', onClose);
       });
     },
+  };
+}
+
+interface Deadlines {
+  add(expire: () => void): void;
+  delete(expire: () => void): void;
+}
+
+/** Deadlines of one length share a timer, which is armed for the oldest: most bodies are there before it costs anything. */
+function createDeadlines(clock: Clock, afterMs: number): Deadlines {
+  const waiting = new Map<() => void, number>();
+  let armed = false;
+  const arm = (delayMs: number): void => {
+    armed = true;
+    clock.after(delayMs, () => {
+      armed = false;
+      const nowMs = clock.monotonic();
+      for (const [expire, deadlineMs] of waiting) {
+        if (deadlineMs > nowMs) return arm(deadlineMs - nowMs);
+        waiting.delete(expire);
+        expire();
+      }
+    });
+  };
+  return {
+    add(expire) {
+      waiting.set(expire, clock.monotonic() + afterMs);
+      if (!armed) arm(afterMs);
+    },
+    delete: (expire) => void waiting.delete(expire),
   };
 }
 
@@ -79,7 +122,7 @@ function busy(): MillraceError {
   return new MillraceError('UNAVAILABLE', message, { retryAfterMs: 1000 });
 }
 
-function late(): MillraceError {
+function tooLate(): MillraceError {
   return new MillraceError('REQUEST_TIMEOUT', 'The body did not arrive in time. Send it again, faster.');
 }
 

@@ -43,7 +43,9 @@ export function createReplyWriter(clock: Clock, stallMs: number): ReplyWriter {
       if (body && body.byteLength > PIECE_BYTES && request.method !== 'HEAD') {
         return pump(request, response, pieces(body), () => drained(response, clock, stallMs));
       }
-      response.end(request.method === 'HEAD' ? undefined : body);
+      if (request.method === 'HEAD' || body === undefined) response.end();
+      else if (body.byteLength > JOINED_BYTES) response.end(body);
+      else response.end(latin1(body), 'latin1');
       finishRequest(request);
       if (response.writableLength > 0) void drained(response, clock, stallMs);
       return undefined;
@@ -53,6 +55,13 @@ export function createReplyWriter(clock: Clock, stallMs: number): ReplyWriter {
 
 /** Larger bodies are handed over in pieces: whether a client still takes something shows between them only. */
 const PIECE_BYTES = 128 * 1024;
+
+/** Small bodies go as text of one byte a character: node:http joins that with the head into one write. */
+const JOINED_BYTES = 8 * 1024;
+
+function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
+}
 
 async function* pieces(body: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
   for (let at = 0; at < body.byteLength; at += PIECE_BYTES) yield body.subarray(at, at + PIECE_BYTES);

@@ -98,7 +98,7 @@ class EdgeServer {
     const { socket } = request;
     const startMs = clock.monotonic();
     const bytesBefore = socket.bytesWritten;
-    response.once('close', () => {
+    response.on('close', () => {
       this.#waiting.set(socket, this.#waiting.get(socket)! - 1);
       if (!response.writableFinished) call.gone();
       if (!signalled('http.served')) return;

@@ -72,7 +72,7 @@ export function createDoor(options: DoorOptions, by: DoorServer): Door {
   const watched =
     (serve: (request: IncomingMessage, response: ServerResponse) => void) =>
     (request: IncomingMessage, response: ServerResponse): void => {
-      response.once('close', () => {
+      response.on('close', () => {
         // The connection is idle from here on; nothing else would end it before its time.
         if (closing) setImmediate(() => server?.closeIdleConnections());
       });

@@ -33,7 +33,10 @@ function problemsAgainst(mode: CompatibilityMode, earlier: JsonSchema, next: Jso
   return problems;
 }
 
-/** Throws SCHEMA_INCOMPATIBLE. A stream without a schema allows everything. */
+/**
+ * Throws SCHEMA_INCOMPATIBLE. A stream without a schema allows everything. Assumes that records hold no members which their
+ * schema does not declare: a publisher that sent undeclared members of another type may be refused later.
+ */
 export function checkEvolution(
   name: string,
   mode: CompatibilityMode,

@@ -1,11 +1,11 @@
-import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { Ajv, ErrorObject, Options, ValidateFunction } from 'ajv';
 import { type InputProblem, type Json, type JsonSchema, MillraceError } from '../../kernel/index.ts';
 import { canonicalJson } from './canonical.ts';
 import { FORMATS } from './formats.ts';
 import { type Inspection, inspectSchema } from './inspect.ts';
 import { compilePattern } from './pattern.ts';
 import { toProblems } from './problems.ts';
+import { loadValidators } from './validators.ts';
 
 export interface CompiledSchema {
   readonly schema: JsonSchema;
@@ -45,6 +45,7 @@ function hasRepeatedItem(items: readonly Json[]): boolean {
 }
 
 function createValidator({ draft, formats, extensions }: Inspection, allErrors: boolean): Ajv {
+  const { Ajv, Ajv2020 } = loadValidators();
   const validator =
     draft === '07' ? new Ajv({ ...OPTIONS, allErrors }) : new Ajv2020({ ...OPTIONS, allErrors });
   for (const format of formats) validator.addFormat(format, FORMATS[format] ?? true);
@@ -77,6 +78,7 @@ function metaSchemas(): (schema: JsonSchema, draft: '2020-12' | '07') => readonl
   return (schema, draft) => {
     let ajv = known.get(draft);
     if (!ajv) {
+      const { Ajv, Ajv2020 } = loadValidators();
       const options: Options = { allErrors: true, strict: false, logger: false, validateFormats: false };
       known.set(draft, (ajv = draft === '07' ? new Ajv(options) : new Ajv2020(options)));
     }

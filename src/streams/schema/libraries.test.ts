@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { toJsonSchema } from '@valibot/to-json-schema';
 import { type } from 'arktype';
+import * as v from 'valibot';
 import * as z from 'zod';
 import type { Json, JsonSchema } from '../../kernel/index.ts';
+import { subsetProblem } from './compatibility.ts';
 import { createSchemaCompiler } from './compile.ts';
 
 const { compile } = createSchemaCompiler();
@@ -46,5 +49,17 @@ test('what zod and arktype make of objects is taken and checked', () => {
     assert.equal(fits(schema, { id: 1, kind: null, tags: ['x'] }), true, JSON.stringify(schema));
     assert.equal(fits(schema, { id: 1.5, kind: 'a' }), false);
     assert.equal(fits(schema, { id: 1, kind: 'b' }), false);
+  }
+});
+
+test('objects of valibot and zod take another optional member, and give one up', () => {
+  const pairs = [
+    [v.object({ id: v.string() }), v.object({ id: v.string(), note: v.optional(v.string()) })],
+  ].map(([less, more]) => [toJsonSchema(less!), toJsonSchema(more!)]);
+  const zod = [z.object({ id: z.string() }), z.object({ id: z.string(), note: z.string().optional() })];
+  pairs.push(zod.map((schema) => z.toJSONSchema(schema, { io: 'input' })) as (typeof pairs)[number]);
+  for (const [less, more] of pairs as unknown as [JsonSchema, JsonSchema][]) {
+    assert.equal(subsetProblem(less, more), undefined, JSON.stringify(more));
+    assert.equal(subsetProblem(more, less), undefined, JSON.stringify(less));
   }
 });

@@ -19,14 +19,37 @@ function memberSchemas(node: Node, name: string): Json[] {
   return schemas.length > 0 ? schemas : [node.additionalProperties ?? true];
 }
 
-const member = (all: Conjunction, name: string): JsonSchema => ({
-  allOf: all.nodes.flatMap((node) => memberSchemas(node, name)),
-});
+/** Keywords under which members may be declared, or allowed, that `properties` does not list. */
+const DECLARING_ELSEWHERE = [
+  ...['additionalProperties', 'unevaluatedProperties', 'anyOf', 'oneOf', 'not'],
+  ...['if', 'dependentSchemas', 'dependencies'],
+];
+
+/**
+ * C4 an object that lists its members and says nothing of others is taken to have no others: the schema libraries leave
+ * objects open by default, and what nobody declared nobody reads. Only here may a value be shut out by a change that
+ * passed: a publisher that sent undeclared members of another type may be refused later.
+ */
+const omitsUndeclared = (all: Conjunction): boolean =>
+  all.nodes.some((node) => isNode(node.properties)) &&
+  !all.nodes.some((node) => DECLARING_ELSEWHERE.some((keyword) => node[keyword] !== undefined));
+
+/** Names that `properties` or `required` tell of. */
+const declaredNames = (all: Conjunction): Set<string> =>
+  new Set([...all.nodes.flatMap((node) => Object.keys(membersOf(node))), ...requiredOf(all)]);
+
+function member(all: Conjunction, name: string): JsonSchema {
+  const matched = all.nodes.some((node) => patternsOf(node).some(([pattern]) => matches(pattern, name)));
+  if (!matched && !declaredNames(all).has(name) && omitsUndeclared(all)) return false;
+  return { allOf: all.nodes.flatMap((node) => memberSchemas(node, name)) };
+}
 
 /** What holds for members that no node names: those without a matching pattern, and those of each pattern. */
 function unnamed(all: Conjunction): { rest: JsonSchema; patterns: [string, Json][] } {
   return {
-    rest: { allOf: all.nodes.map((node) => node.additionalProperties ?? true) },
+    rest: omitsUndeclared(all)
+      ? false
+      : { allOf: all.nodes.map((node) => node.additionalProperties ?? true) },
     patterns: all.nodes.flatMap(patternsOf),
   };
 }
@@ -86,7 +109,7 @@ function patternProblem(
   wide: Node,
   path: string,
 ): InputProblem | undefined {
-  const named = new Set(all.nodes.flatMap((node) => Object.keys(membersOf(node))));
+  const named = declaredNames(all);
   for (const [pattern, schema] of patternsOf(wide)) {
     const place = pointer(pointer(path, 'patternProperties'), pattern);
     for (const name of named) {
@@ -132,8 +155,7 @@ function additionalProblem(
   const patterns = patternsOf(wide);
   const covered = (name: string): boolean =>
     Object.hasOwn(membersOf(wide), name) || patterns.some(([pattern]) => matches(pattern, name));
-  const names = new Set(all.nodes.flatMap((node) => Object.keys(membersOf(node))));
-  for (const name of names) {
+  for (const name of declaredNames(all)) {
     if (covered(name)) continue;
     const found = comparison.problem(member(all, name), additional, pointer(path, name));
     if (found) return additional === false ? { path: found.path, message: 'is no longer allowed' } : found;
