@@ -67,6 +67,7 @@ import {
   openDataFolder,
   platformSection,
   type Random,
+  removeAddresses,
   resolveConfig,
   type Secrets,
   type Service,
@@ -74,6 +75,7 @@ import {
   siblingModule,
   systemClock,
   systemRandom,
+  writeAddresses,
 } from './kernel/index.ts';
 import {
   createLogs,
@@ -281,6 +283,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     doorCheck(config, tokens),
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
+    ...(overrides.memory ? [] : [addressBook(folder, addresses)]),
   ]);
 
   const stop = (): Promise<void> => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]());
@@ -427,6 +430,15 @@ function dataFolder(path: string, clock: Clock): Service {
     async stop() {
       folder?.close();
     },
+  };
+}
+
+/** Lets programs on this machine find the doors, whichever ports they got. */
+function addressBook(folder: string, addresses: () => Addresses): Service {
+  return {
+    name: 'addresses',
+    start: () => writeAddresses(folder, { ...addresses() }),
+    stop: () => removeAddresses(folder),
   };
 }
 
