@@ -30,16 +30,22 @@ export type WireEvent = WireDirect | WireHttp | WireTick | WireRecords;
 
 export type WireDirect = readonly [kind: 'direct', input: Payload];
 
+/**
+ * Objects and small buffers cost more to clone than all the rest of a request: headers go as a flat list, empty objects are
+ * left out, and a small body goes as text of one character a byte (latin1).
+ */
 export type WireHttp = readonly [
   kind: 'http',
   method: string,
   url: string,
   route: string,
-  params: { readonly [name: string]: string },
-  query: { readonly [name: string]: Json },
-  headers: { readonly [name: string]: string },
+  params: { readonly [name: string]: string } | undefined,
+  query: { readonly [name: string]: Json } | undefined,
+  /** Name, value, name, value, … */
+  headers: readonly string[],
   clientIp: string,
-  body: Uint8Array | 'stream' | undefined,
+  /** True: it comes in chunks. */
+  body: Uint8Array | string | true | undefined,
 ];
 
 export type WireTick = readonly [kind: 'tick', scheduledMs: number, missed: number];
@@ -62,7 +68,8 @@ export type RunMessage = readonly [
   event: WireEvent,
   invocationId: string,
   traceId: string,
-  idempotencyKey: string,
+  /** Left out where it is the id of the invocation. */
+  idempotencyKey: string | undefined,
   attempt: number,
   deadlineMs: number,
 ];

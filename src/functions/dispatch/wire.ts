@@ -28,9 +28,18 @@ export function toWire(event: InvocationEvent, transfers: Transfers): WireEvent 
       return ['tick', event.scheduledMs, event.missed];
     case 'http': {
       const { method, url, route, params, query, headers, clientIp, body } = event;
-      const wireBody =
-        body === undefined ? undefined : body instanceof Uint8Array ? ownCopy(body, transfers) : 'stream';
-      return ['http', method, url, route, params, query, headers, clientIp, wireBody];
+      const wireBody = body === undefined ? undefined : toWireBody(body, transfers);
+      return [
+        'http',
+        method,
+        url,
+        route,
+        unlessEmpty(params),
+        unlessEmpty(query),
+        flatHeaders(headers),
+        clientIp,
+        wireBody,
+      ];
     }
     case 'records': {
       const { stream, partition, batches, records, asBatch, state } = event;
@@ -40,6 +49,26 @@ export function toWire(event: InvocationEvent, transfers: Transfers): WireEvent 
       return ['records', stream, partition, batches, records, asBatch, [...state.keys()], values];
     }
   }
+}
+
+function toWireBody(
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+  transfers: Transfers,
+): Uint8Array | string | true {
+  if (!(body instanceof Uint8Array)) return true;
+  if (body.byteLength > TEXT_LIMIT_BYTES) return ownCopy(body, transfers);
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1');
+}
+
+function unlessEmpty<Value extends object>(value: Value): Value | undefined {
+  for (const _name in value) return value;
+  return undefined;
+}
+
+function flatHeaders(headers: { readonly [name: string]: string }): string[] {
+  const flat: string[] = [];
+  for (const name in headers) flat.push(name, headers[name]!);
+  return flat;
 }
 
 /** Small JSON crosses as text: cheaper to clone than bytes, and the instance parses text anyway. */
