@@ -164,7 +164,10 @@ function assemble(app: string, draft: AppDraft, bundle: FunctionBundle, inputs: 
     .map((file): ArtifactFile => ({ path: file.path, bytes: file.bytes.length, sha256: sha256(file.bytes) }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
   const hashes = new Map(files.map((file) => [file.path, file.sha256]));
-  const functions = draft.functions.map((each) => finishFunction(each, bundle, hashes));
+  const bundled = new Map(bundle.functions.map((each) => [each.exportName, each]));
+  const functions = draft.functions.map((each) =>
+    finishFunction(each, bundled.get(each.exportName)!, hashes),
+  );
   const content = {
     app,
     streams: draft.streams,
@@ -183,10 +186,9 @@ function assemble(app: string, draft: AppDraft, bundle: FunctionBundle, inputs: 
 
 function finishFunction(
   { exportName, ...settings }: FunctionDraft,
-  bundle: FunctionBundle,
+  { entry, graph }: FunctionBundle['functions'][number],
   hashes: ReadonlyMap<string, string>,
 ): FunctionManifest {
-  const { entry, graph } = bundle.functions.find((each) => each.exportName === exportName)!;
   const code = graph.map((path) => [path, hashes.get(path)]);
   const version = sha256(canonicalJson({ settings, exportName, code })).slice(0, 16);
   return { ...settings, version, entry, exportName };

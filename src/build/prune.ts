@@ -12,6 +12,20 @@ export interface ModuleShape {
   readonly statements: readonly Statement[];
   /** Whether it makes resources itself. */
   readonly importsMillrace: boolean;
+  readonly index: ShapeIndex;
+}
+
+/** Made once a module: an app with thousands of functions in one file is asked for each of them. */
+interface ShapeIndex {
+  readonly declaredIn: ReadonlyMap<string, Statement>;
+  readonly acting: readonly Statement[];
+  /** By the name that it exports or passes on; `*` for whole modules that it passes on. */
+  readonly exporting: ReadonlyMap<string, readonly Statement[]>;
+  /** Where the statement before it ends. */
+  readonly gapStart: ReadonlyMap<Statement, number>;
+  /** Line breaks of the source, and where each of their characters stands. */
+  readonly breaks: string;
+  readonly breakPlaces: readonly number[];
 }
 
 export interface Statement {
@@ -191,28 +205,50 @@ export function shapeOf(source: string, path: string): ModuleShape {
   const importsMillrace = statements.some(
     ({ from }) => from?.specifier === 'millrace' || from?.specifier.startsWith('millrace/'),
   );
-  return { source, statements, importsMillrace };
+  return { source, statements, importsMillrace, index: indexOf(source, statements) };
+}
+
+function indexOf(source: string, statements: readonly Statement[]): ShapeIndex {
+  const declaredIn = new Map<string, Statement>();
+  const exporting = new Map<string, Statement[]>();
+  const gapStart = new Map<Statement, number>();
+  let at = 0;
+  for (const statement of statements) {
+    for (const name of statement.declares) declaredIn.set(name, statement);
+    for (const { kind, outer } of statement.links) {
+      if (kind === 'import') continue;
+      const same = exporting.get(outer);
+      if (same) same.push(statement);
+      else exporting.set(outer, [statement]);
+    }
+    gapStart.set(statement, at);
+    at = statement.end;
+  }
+  const breakPlaces = [...source.matchAll(/[\n\r]/g)].map((found) => found.index);
+  return {
+    declaredIn,
+    acting: statements.filter((statement) => statement.acts),
+    exporting,
+    gapStart,
+    breaks: source.replace(/[^\n\r]/g, ''),
+    breakPlaces,
+  };
 }
 
 /** The statements that exporting `names` takes, in their order. */
-export function neededFor(shape: ModuleShape, names: ReadonlySet<string>): ReadonlySet<Statement> {
+export function neededFor({ index }: ModuleShape, names: ReadonlySet<string>): ReadonlySet<Statement> {
+  const { declaredIn, acting, exporting } = index;
   const kept = new Set<Statement>();
-  const declaredIn = new Map<string, Statement>();
-  for (const statement of shape.statements) {
-    for (const name of statement.declares) declaredIn.set(name, statement);
-  }
   const keep = (statement: Statement | undefined): void => {
     if (!statement || kept.has(statement)) return;
     kept.add(statement);
     for (const name of statement.needs) keep(declaredIn.get(name));
   };
-  for (const statement of shape.statements) {
-    const exportsOne = statement.links.some(
-      (link) => link.kind !== 'import' && (names.has('*') || names.has(link.outer) || link.outer === '*'),
-    );
-    if (statement.acts || exportsOne) keep(statement);
+  for (const statement of acting) keep(statement);
+  for (const name of names.has('*') ? exporting.keys() : [...names, '*']) {
+    for (const statement of exporting.get(name) ?? []) keep(statement);
   }
-  return kept;
+  return new Set([...kept].sort((a, b) => a.start - b.start));
 }
 
 /** Names that any of `kept` refers to. */
@@ -251,8 +287,8 @@ function rewritten(links: readonly Link[], target: string): string {
 }
 
 /**
- * The source with only what exporting `names` takes; the rest is blanked out, so that every line keeps its number.
- * `redirect` says where an import leads instead of where it is written to.
+ * The source with only what exporting `names` takes; of the rest the line breaks stay, so that every statement keeps its
+ * line and column. `redirect` says where an import leads instead of where it is written to.
  */
 export function pruned(
   shape: ModuleShape,
@@ -261,21 +297,42 @@ export function pruned(
 ): string {
   const kept = neededFor(shape, names);
   const referenced = referencedBy(kept);
-  const { source } = shape;
-  let text = '';
-  let at = 0;
-  for (const statement of shape.statements) {
+  const { source, index, statements } = shape;
+  // What stands before the first statement may say how the whole file is to be read.
+  let at = statements[0]?.start ?? source.length;
+  let text = source.slice(0, at);
+  for (const statement of kept) {
     const { start, end, from, links } = statement;
-    const target = kept.has(statement) ? from && redirect(from.specifier) : undefined;
-    if (kept.has(statement) && target === undefined) continue;
-    const written = source.slice(start, end);
-    text += source.slice(at, start);
-    if (target === undefined) text += written.replace(/[^\n\r]/g, ' ');
+    const target = from && redirect(from.specifier);
+    const gapStart = Math.max(at, index.gapStart.get(statement)!);
+    text += blank(index, at, gapStart) + source.slice(gapStart, start);
+    if (target === undefined) text += source.slice(start, end);
     else {
       const wanted = links.filter((link) => isWanted(link, names, referenced));
-      text += rewritten(wanted, target) + written.replace(/[^\n\r]/g, '');
+      text += rewritten(wanted, target) + breaksBetween(index, start, end);
     }
     at = end;
   }
-  return text + source.slice(at);
+  return `${text}\n`;
+}
+
+function breaksBetween({ breaks, breakPlaces }: ShapeIndex, start: number, end: number): string {
+  return breaks.slice(firstFrom(breakPlaces, start), firstFrom(breakPlaces, end));
+}
+
+/** As many lines, and as many columns on the last of them. */
+function blank(index: ShapeIndex, start: number, end: number): string {
+  const last = index.breakPlaces[firstFrom(index.breakPlaces, end) - 1] ?? -1;
+  return breaksBetween(index, start, end) + ' '.repeat(end - Math.max(start, last + 1));
+}
+
+/** Index of the first of the sorted `places` that is not below `place`. */
+function firstFrom(places: readonly number[], place: number): number {
+  let [low, high] = [0, places.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (places[middle]! < place) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -1,17 +1,6 @@
 import type { Command, CommandOption } from './command.ts';
 import { COMMANDS } from './commands.ts';
-
-export const GLOBAL_OPTIONS: { readonly [name: string]: CommandOption } = {
-  json: { type: 'boolean', about: 'print JSON: one document, or one per line for streams of things' },
-  url: {
-    type: 'string',
-    value: 'URL',
-    about: 'the platform to speak to (the one that runs on the data folder, or http://127.0.0.1:7401)',
-  },
-  data: { type: 'string', value: 'DIR', about: 'the data folder of the platform to speak to (.millrace)' },
-  token: { type: 'string', value: 'TOKEN', about: 'access token for a platform beyond this machine' },
-  help: { type: 'boolean', short: 'h', about: 'show this' },
-};
+import { GLOBAL_OPTIONS } from './global-options.ts';
 
 /** `millrace help`. */
 export function overview(): string {
@@ -26,7 +15,7 @@ ${lines.join('\n')}
   help COMMAND   what a command takes, with examples
   --version      the version
 
-MILLRACE_URL, MILLRACE_DATA and MILLRACE_TOKEN stand for --url, --data and --token.
+MILLRACE_URL and MILLRACE_TOKEN stand for --url and --token.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 no platform, 5 refused.
 
 Example: echo '{"hello":"world"}' | millrace emit greetings -
@@ -36,14 +25,13 @@ Example: echo '{"hello":"world"}' | millrace emit greetings -
 /** `millrace help COMMAND`. */
 export function commandHelp(command: Command): string {
   const own = Object.entries(command.options);
-  const global = Object.entries(GLOBAL_OPTIONS).filter(([name]) => !(name in command.options));
   const examples = command.examples.map(([line, does]) => `  ${line}\n      ${does}`);
   return `Usage: millrace ${command.usage}
 
 ${wrap(command.about, 78)}
 ${own.length === 0 ? '' : `\nOptions:\n${optionLines(own)}`}
 Options of every command:
-${optionLines(global)}
+${optionLines(Object.entries(GLOBAL_OPTIONS))}
 ${examples.length === 1 ? 'Example' : 'Examples'}:
 ${examples.join('\n')}
 `;

@@ -104,7 +104,7 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
       // Files of the same content share a blob.
       const byKey = new Map(manifest.files.map((file) => [fileKey(app, file.sha256), files.get(file.path)!]));
       byKey.set(manifestKey(app, version), Buffer.from(JSON.stringify(manifest)));
-      await Promise.all([...byKey].map(([key, bytes]) => putNew(key, bytes)));
+      await someAtOnce(byKey, ([key, bytes]) => putNew(key, bytes));
     },
     async manifest(app, version) {
       const key = manifestKey(app, version);
@@ -129,14 +129,13 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
       await mkdir(building, { recursive: true });
       const folders = new Set(manifest.files.map((file) => dirname(join(building, file.path))));
       for (const folder of folders) await mkdir(folder, { recursive: true });
-      await Promise.all(
-        manifest.files.map(async ({ path, sha256 }) => {
-          const same = like?.manifest.files.find((file) => file.path === path && file.sha256 === sha256);
-          if (same && (await linked(join(like!.folder, path), join(building, path)))) return;
-          const bytes = files?.get(path) ?? (await blobs.get(fileKey(manifest.app, sha256)));
-          await writeFile(join(building, path), bytes);
-        }),
-      );
+      const before = new Map(like?.manifest.files.map((file) => [file.path, file.sha256]));
+      await someAtOnce(manifest.files, async ({ path, sha256 }) => {
+        const same = before.get(path) === sha256;
+        if (same && (await linked(join(like!.folder, path), join(building, path)))) return;
+        const bytes = files?.get(path) ?? (await blobs.get(fileKey(manifest.app, sha256)));
+        await writeFile(join(building, path), bytes);
+      });
       await rename(building, version.folder);
       intact.add(version.folder);
       return version;
@@ -153,6 +152,17 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
       }
     },
   };
+}
+
+const AT_ONCE = 32;
+
+/** An app may have thousands of files: a bounded number of them is open at a time. */
+async function someAtOnce<Item>(items: Iterable<Item>, each: (item: Item) => Promise<void>): Promise<void> {
+  const rest = Iterator.from(items);
+  const lane = async (): Promise<void> => {
+    for (const item of rest) await each(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
 }
 
 /** Large files are hashed off the main thread; for small ones the way there and back takes longer than the hash. */

@@ -30,16 +30,22 @@ export type WireEvent = WireDirect | WireHttp | WireTick | WireRecords;
 
 export type WireDirect = readonly [kind: 'direct', input: Payload];
 
+/**
+ * Objects and small buffers cost more to clone than all the rest of a request: headers go as a flat list, empty objects are
+ * left out, and a small body goes as text of one character a byte (latin1).
+ */
 export type WireHttp = readonly [
   kind: 'http',
   method: string,
   url: string,
   route: string,
-  params: { readonly [name: string]: string },
-  query: { readonly [name: string]: Json },
-  headers: { readonly [name: string]: string },
+  params: { readonly [name: string]: string } | undefined,
+  query: { readonly [name: string]: Json } | undefined,
+  /** Name, value, name, value, … */
+  headers: readonly string[],
   clientIp: string,
-  body: Uint8Array | 'stream' | undefined,
+  /** True: it comes in chunks. */
+  body: Uint8Array | string | true | undefined,
 ];
 
 export type WireTick = readonly [kind: 'tick', scheduledMs: number, missed: number];
@@ -62,7 +68,8 @@ export type RunMessage = readonly [
   event: WireEvent,
   invocationId: string,
   traceId: string,
-  idempotencyKey: string,
+  /** Left out where it is the id of the invocation. */
+  idempotencyKey: string | undefined,
   attempt: number,
   deadlineMs: number,
 ];
@@ -103,7 +110,13 @@ export type WireEmit = readonly [
 ];
 
 /** `sizeBytes` is -1 for an entry to remove. */
-export type WireStateWrite = readonly [state: string, offset: number, position: number, sizeBytes: number];
+export type StateWriteRow = readonly [state: string, offset: number, position: number, sizeBytes: number];
+
+/**
+ * State writes of one event as one table, because an array for each would be cloned one by one: four numbers a row, index
+ * into `states`, offset of the record, position and size of the value.
+ */
+export type WireStateWrites = readonly [states: readonly string[], rows: Float64Array];
 
 /** What an invocation asks of the platform; the answer is JSON, or bytes for `state` and where a provider gives them. */
 export type CallOperation =
@@ -145,7 +158,7 @@ export type FromInstance =
       failed: readonly (readonly [offset: number, error: WireError])[],
       skipped: readonly number[],
       emits: readonly WireEmit[],
-      state: readonly WireStateWrite[],
+      state: WireStateWrites,
       bytes: Uint8Array,
     ]
   | readonly [kind: 'error', id: number, error: WireError]

@@ -27,10 +27,25 @@ function pool(random: Random, blockBytes = 4096): (length: number) => Uint8Array
   };
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** Two digits at a time: the 1,024 pairs of the alphabet. */
+const PAIRS = Array.from(ALPHABET, (first) => Array.from(ALPHABET, (second) => first + second)).flat();
+
 function hex(bytes: Uint8Array): string {
   let text = '';
-  for (const byte of bytes) text += (byte < 16 ? '0' : '') + byte.toString(16);
+  for (let index = 0; index < bytes.length; index++) text += HEX[bytes[index]!];
   return text;
+}
+
+/** The ten digits of a time; the same for all that is made within a millisecond. */
+function timePrefix(timeMs: number): string {
+  let time = timeMs;
+  let prefix = '';
+  for (let pair = 0; pair < 5; pair++) {
+    prefix = PAIRS[time % 1024]! + prefix;
+    time = Math.floor(time / 1024);
+  }
+  return prefix;
 }
 
 export function createIds(clock: Clock, random: Random): Ids {
@@ -39,17 +54,17 @@ export function createIds(clock: Clock, random: Random): Ids {
     const text = hex(take(length));
     return /[^0]/.test(text) ? text : `${text.slice(1)}1`;
   };
+  let [prefixMs, prefix] = [-1, ''];
   return {
     next() {
-      let time = clock.now();
-      let prefix = '';
-      for (let digit = 0; digit < 10; digit++) {
-        prefix = ALPHABET[time % 32] + prefix;
-        time = Math.floor(time / 32);
+      const timeMs = clock.now();
+      if (timeMs !== prefixMs) [prefixMs, prefix] = [timeMs, timePrefix(timeMs)];
+      const bytes = take(16);
+      let text = prefix;
+      for (let index = 0; index < 16; index += 2) {
+        text += PAIRS[((bytes[index]! & 31) << 5) | (bytes[index + 1]! & 31)];
       }
-      let suffix = '';
-      for (const byte of take(16)) suffix += ALPHABET[byte & 31];
-      return prefix + suffix;
+      return text;
     },
     traceId: () => hexId(16),
     spanId: () => hexId(8),

@@ -50,6 +50,35 @@ async function syncFolder(folder: string): Promise<void> {
   await handle.sync();
 }
 
+/**
+ * Syncs of folders, where those who ask while one runs share the next: a sync makes durable what was renamed before it began,
+ * and a deployment renames thousands of files into one folder.
+ */
+function createFolderSync(): (folder: string) => Promise<void> {
+  const running = new Map<string, Promise<void>>();
+  const next = new Map<string, Promise<void>>();
+  const begin = (folder: string): Promise<void> => {
+    const sync = syncFolder(folder).finally(() => {
+      if (running.get(folder) === sync) running.delete(folder);
+    });
+    running.set(folder, sync);
+    return sync;
+  };
+  return (folder) => {
+    const current = running.get(folder);
+    if (!current) return begin(folder);
+    const waiting = next.get(folder);
+    if (waiting) return waiting;
+    const after = (): Promise<void> => {
+      next.delete(folder);
+      return begin(folder);
+    };
+    const shared = current.then(after, after);
+    next.set(folder, shared);
+    return shared;
+  };
+}
+
 /** Makes the folder and makes every new name on the way to it durable. */
 async function ensureFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true });
@@ -65,16 +94,24 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
 
 async function writeContent(
   handle: FileHandle,
-  source: Uint8Array | AsyncIterable<Uint8Array>,
+  source: AsyncIterable<Uint8Array>,
   hash: Hash,
-): Promise<number> {
-  let bytes = 0;
-  for await (const chunk of source instanceof Uint8Array ? [source] : source) {
+): Promise<void> {
+  for await (const chunk of source) {
     hash.update(chunk);
     await writeAll(handle, chunk);
-    bytes += chunk.length;
   }
-  return bytes;
+}
+
+/** Content at hand leaves in one piece with its trailer. */
+async function writeWhole(handle: FileHandle, content: Uint8Array, hash: Hash): Promise<Buffer> {
+  const digest = hash.update(content).digest();
+  if (content.length <= CHUNK_BYTES) await writeAll(handle, Buffer.concat([content, digest, MAGIC]));
+  else {
+    await writeAll(handle, content);
+    await writeAll(handle, Buffer.concat([digest, MAGIC]));
+  }
+  return digest;
 }
 
 async function readExactly(handle: FileHandle, start: number, length: number): Promise<Buffer> {
@@ -130,17 +167,31 @@ async function writeBlob(
 ): Promise<Omit<BlobInfo, 'key'>> {
   await using handle = await open(path, 'wx');
   const hash = createHash('sha256');
-  const bytes = await writeContent(handle, source, hash);
-  const digest = hash.digest();
-  await writeAll(handle, Buffer.concat([digest, MAGIC]));
+  let digest: Buffer;
+  if (source instanceof Uint8Array) digest = await writeWhole(handle, source, hash);
+  else {
+    await writeContent(handle, source, hash);
+    digest = hash.digest();
+    await writeAll(handle, Buffer.concat([digest, MAGIC]));
+  }
   await handle.sync();
-  return { bytes, sha256: digest.toString('hex'), modifiedMs: Math.floor((await handle.stat()).mtimeMs) };
+  const { size, mtimeMs } = await handle.stat();
+  return {
+    bytes: size - TRAILER_BYTES,
+    sha256: digest.toString('hex'),
+    modifiedMs: Math.floor(mtimeMs),
+  };
 }
 
-async function publish(temporary: string, target: string): Promise<void> {
-  await ensureFolder(dirname(target));
-  await rename(temporary, target);
-  await syncFolder(dirname(target));
+/** Its folder is mostly there. */
+async function moveInto(temporary: string, target: string): Promise<void> {
+  try {
+    await rename(temporary, target);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+    await ensureFolder(dirname(target));
+    await rename(temporary, target);
+  }
 }
 
 /** The blob store on a folder of the local file system, which belongs to this store alone. */
@@ -153,6 +204,7 @@ class FsBlobStore implements BlobStore {
   readonly #root: string;
   readonly #incoming: string;
   #prepared: Promise<void> | undefined;
+  readonly #syncFolder = createFolderSync();
   #count = 0;
 
   constructor(folder: string) {
@@ -170,7 +222,8 @@ class FsBlobStore implements BlobStore {
     const temporary = join(this.#incoming, String(this.#count++));
     try {
       const written = await writeBlob(temporary, source);
-      await publish(temporary, target);
+      await moveInto(temporary, target);
+      await this.#syncFolder(dirname(target));
       return { key, ...written };
     } catch (error) {
       await rm(temporary, { force: true });
@@ -219,7 +272,7 @@ class FsBlobStore implements BlobStore {
     const path = this.#pathOf(key);
     try {
       await rm(path);
-      await syncFolder(dirname(path));
+      await this.#syncFolder(dirname(path));
     } catch (error) {
       if (!isAbsent(error)) throw toBlobError(error);
     }

@@ -71,15 +71,16 @@ export class LiveInstance implements InstanceListener {
     this.#served++;
     const transfers: ArrayBuffer[] = [];
     const { invocationId, idempotencyKey, attempt } = work.context;
+    const ownKey = idempotencyKey === invocationId ? undefined : idempotencyKey;
     const event = toWire(work.event, transfers);
     const wallDeadlineMs = clock.now() + timeoutMs;
     const slot: Slot = { work, deadlineMs: work.startedMs + timeoutMs, pump: undefined, body: undefined };
     this.#slots.set(id, slot);
     this.#instance.send(
-      ['run', id, event, invocationId, work.traceId, idempotencyKey, attempt, wallDeadlineMs],
+      ['run', id, event, invocationId, work.traceId, ownKey, attempt, wallDeadlineMs],
       transfers,
     );
-    if (event[0] === 'http' && event[8] === 'stream' && work.event.kind === 'http') {
+    if (event[0] === 'http' && event[8] === true && work.event.kind === 'http') {
       slot.pump = new RequestPump(this.#line, id, work.event.body as AsyncIterable<Uint8Array>);
     }
     whenGone(work, () => this.#gone(id, work));

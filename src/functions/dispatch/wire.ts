@@ -14,6 +14,7 @@ import {
   TEXT_LIMIT_BYTES,
   type WireError,
   type WireEvent,
+  type WireStateWrites,
 } from '../protocol.ts';
 
 type Transfers = ArrayBuffer[];
@@ -27,9 +28,18 @@ export function toWire(event: InvocationEvent, transfers: Transfers): WireEvent 
       return ['tick', event.scheduledMs, event.missed];
     case 'http': {
       const { method, url, route, params, query, headers, clientIp, body } = event;
-      const wireBody =
-        body === undefined ? undefined : body instanceof Uint8Array ? ownCopy(body, transfers) : 'stream';
-      return ['http', method, url, route, params, query, headers, clientIp, wireBody];
+      const wireBody = body === undefined ? undefined : toWireBody(body, transfers);
+      return [
+        'http',
+        method,
+        url,
+        route,
+        unlessEmpty(params),
+        unlessEmpty(query),
+        flatHeaders(headers),
+        clientIp,
+        wireBody,
+      ];
     }
     case 'records': {
       const { stream, partition, batches, records, asBatch, state } = event;
@@ -39,6 +49,26 @@ export function toWire(event: InvocationEvent, transfers: Transfers): WireEvent 
       return ['records', stream, partition, batches, records, asBatch, [...state.keys()], values];
     }
   }
+}
+
+function toWireBody(
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+  transfers: Transfers,
+): Uint8Array | string | true {
+  if (!(body instanceof Uint8Array)) return true;
+  if (body.byteLength > TEXT_LIMIT_BYTES) return ownCopy(body, transfers);
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1');
+}
+
+function unlessEmpty<Value extends object>(value: Value): Value | undefined {
+  for (const _name in value) return value;
+  return undefined;
+}
+
+function flatHeaders(headers: { readonly [name: string]: string }): string[] {
+  const flat: string[] = [];
+  for (const name in headers) flat.push(name, headers[name]!);
+  return flat;
 }
 
 /** Small JSON crosses as text: cheaper to clone than bytes, and the instance parses text anyway. */
@@ -81,12 +111,20 @@ export function recordsValue(
       const value = bytes.subarray(position, position + sizeBytes);
       return { stream, value, key, headers: headersOf(headers), causeOffset };
     }),
-    state: writes.map(([state, offset, position, sizeBytes]): StateChange => {
-      const value = sizeBytes < 0 ? null : bytes.subarray(position, position + sizeBytes);
-      return { state, offset, value };
-    }),
+    state: changesOf(writes, bytes),
   };
   return { kind: 'records', result };
+}
+
+function changesOf([states, rows]: WireStateWrites, bytes: Uint8Array): StateChange[] {
+  const changes: StateChange[] = [];
+  for (let at = 0; at < rows.length; at += 4) {
+    const position = rows[at + 2]!;
+    const sizeBytes = rows[at + 3]!;
+    const value = sizeBytes < 0 ? null : bytes.subarray(position, position + sizeBytes);
+    changes.push({ state: states[rows[at]!]!, offset: rows[at + 1]!, value });
+  }
+  return changes;
 }
 
 const NO_HEADERS: readonly RecordHeader[] = [];

@@ -1,9 +1,9 @@
 import {
   HELD_LIMIT_BYTES,
   PAYLOAD_LIMIT_BYTES,
+  type StateWriteRow,
   type WireEmit,
   type WireHeaders,
-  type WireStateWrite,
 } from '../protocol.ts';
 import { tooLarge } from './payload.ts';
 import { PlatformError } from './platform-error.ts';
@@ -57,7 +57,7 @@ export interface StateSlot {
  */
 export class Held {
   readonly emits: WireEmit[] = [];
-  readonly writes: WireStateWrite[] = [];
+  readonly writes: StateWriteRow[] = [];
   readonly #arena: Arena;
   readonly #undo: (() => void)[] = [];
   #closed = false;

@@ -158,7 +158,7 @@ class Host {
     const [, method, , route, , , , , body] = event;
     const isRoute = (trigger: Trigger): trigger is HttpTrigger =>
       trigger.kind === 'http' && trigger.method === method && trigger.path === route;
-    const incoming = body === 'stream' ? new IncomingBody(this.#around.link, running.id) : undefined;
+    const incoming = body === true ? new IncomingBody(this.#around.link, running.id) : undefined;
     if (incoming) this.#incoming.set(running.id, incoming);
     return createRequest(event, this.#around.spec.triggers.find(isRoute), incoming);
   }

@@ -1,4 +1,4 @@
-import type { FromInstance, WireError, WireRecords } from '../protocol.ts';
+import type { FromInstance, StateWriteRow, WireError, WireRecords, WireStateWrites } from '../protocol.ts';
 import { createContext, type Effects, notJson, type Surroundings, wireHeaders } from './context.ts';
 import { describeThrown, InstanceError } from './errors.ts';
 import { Arena, Held } from './held.ts';
@@ -85,7 +85,7 @@ class RecordsRun {
   result(): FromInstance {
     const { id } = this.#running;
     const emits = this.#succeeded.flatMap((held) => held.emits);
-    const writes = this.#succeeded.flatMap((held) => held.writes);
+    const writes = tableOf(this.#succeeded.flatMap((held) => held.writes));
     this.#failed.sort((a, b) => a[0] - b[0]);
     this.#skipped.sort((a, b) => a - b);
     return ['records', id, this.#failed, this.#skipped, emits, writes, this.#arena.take()];
@@ -183,6 +183,21 @@ class RecordsRun {
     }
     throw new TypeError('ctx.state takes one of the records of this invocation as its second argument.');
   }
+}
+
+function tableOf(writes: readonly StateWriteRow[]): WireStateWrites {
+  const states: string[] = [];
+  const rows = new Float64Array(writes.length * 4);
+  writes.forEach(([state, offset, position, sizeBytes], index) => {
+    let place = states.indexOf(state);
+    if (place < 0) place = states.push(state) - 1;
+    const at = index * 4;
+    rows[at] = place;
+    rows[at + 1] = offset;
+    rows[at + 2] = position;
+    rows[at + 3] = sizeBytes;
+  });
+  return [states, rows];
 }
 
 const FAILED_BY_HANDLER: WireError = [

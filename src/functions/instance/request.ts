@@ -15,9 +15,11 @@ export function createRequest(
   trigger: HttpTrigger | undefined,
   stream: AsyncIterable<Uint8Array> | undefined,
 ): object {
-  const [, method, url, route, params, query, headers, clientIp, wireBody] = event;
+  const [, method, url, route, params = {}, query = {}, flatHeaders, clientIp, wireBody] = event;
+  const headers: Record<string, string> = {};
+  for (let at = 0; at < flatHeaders.length; at += 2) headers[flatHeaders[at]!] = flatHeaders[at + 1]!;
   const body =
-    wireBody === 'stream' ? streamedBody(stream!) : wholeBody(wireBody, headers['content-type'], trigger);
+    wireBody === true ? streamedBody(stream!) : wholeBody(wireBody, headers['content-type'], trigger);
   return {
     kind: 'http',
     method,
@@ -38,37 +40,48 @@ export function createRequest(
 export function requestFromInput(trigger: HttpTrigger, input: unknown): object {
   const text = input === undefined ? undefined : JSON.stringify(input);
   const bytes = text === undefined ? undefined : new TextEncoder().encode(text);
-  const headers: Record<string, string> = text === undefined ? {} : { 'content-type': 'application/json' };
+  const headers = text === undefined ? [] : ['content-type', 'application/json'];
   const { method, path } = trigger;
-  return createRequest(['http', method, path, path, {}, {}, headers, '127.0.0.1', bytes], trigger, undefined);
+  const event: WireHttp = ['http', method, path, path, undefined, undefined, headers, '127.0.0.1', bytes];
+  return createRequest(event, trigger, undefined);
 }
 
 function wholeBody(
-  bytes: Uint8Array | undefined,
+  body: Uint8Array | string | undefined,
   contentType: string | undefined,
   trigger: HttpTrigger | undefined,
 ): Body {
-  return { value: bodyValue(bytes, contentType, trigger), bytes: async () => bytes ?? new Uint8Array(0) };
+  // Its own buffer: those of small Buffers are shared.
+  const bytes = async (): Promise<Uint8Array> =>
+    typeof body === 'string' ? new Uint8Array(Buffer.from(body, 'latin1')) : (body ?? new Uint8Array(0));
+  return { value: bodyValue(body, contentType, trigger), bytes };
 }
 
 function bodyValue(
-  bytes: Uint8Array | undefined,
+  body: Uint8Array | string | undefined,
   contentType: string | undefined,
   trigger: HttpTrigger | undefined,
 ): unknown {
-  if (!bytes || bytes.length === 0) return undefined;
+  if (!body || body.length === 0) return undefined;
   const type = (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase();
   if (trigger?.body !== undefined || type === 'application/json' || type.endsWith('+json')) {
-    return parseBody(bytes);
+    return parseBody(body);
   }
-  return type.startsWith('text/') || type === 'application/x-www-form-urlencoded'
-    ? decoder.decode(bytes)
-    : bytes;
+  if (type.startsWith('text/') || type === 'application/x-www-form-urlencoded') return textOf(body);
+  return typeof body === 'string' ? new Uint8Array(Buffer.from(body, 'latin1')) : body;
 }
 
-function parseBody(bytes: Uint8Array): unknown {
+const ASCII = /^[\0-\x7f]*$/;
+
+/** Text of one character a byte is the text itself as long as it is ASCII. */
+function textOf(body: Uint8Array | string): string {
+  if (typeof body !== 'string') return decoder.decode(body);
+  return ASCII.test(body) ? body : decoder.decode(Buffer.from(body, 'latin1'));
+}
+
+function parseBody(body: Uint8Array | string): unknown {
   try {
-    return JSON.parse(decoder.decode(bytes));
+    return JSON.parse(textOf(body));
   } catch (error) {
     throw new InstanceError('INVALID_INPUT', `The body is not valid JSON: ${(error as Error).message}.`);
   }

@@ -22,7 +22,7 @@ export class Running {
     this.id = id;
     this.invocationId = invocationId;
     this.traceId = traceId;
-    this.idempotencyKey = idempotencyKey;
+    this.idempotencyKey = idempotencyKey ?? invocationId;
     this.attempt = attempt;
     this.deadlineMs = deadlineMs;
     this.startedMs = startedMs;

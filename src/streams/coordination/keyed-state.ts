@@ -54,8 +54,13 @@ export class KeyedState implements StateView {
   }
 
   /** Copies the value; the caller may go on using its buffers. */
-  apply({ key, value, expiresAtMs }: Pick<StateWrite, 'key' | 'value' | 'expiresAtMs'>): void {
-    const name = nameOf(key);
+  apply({
+    key,
+    keyText,
+    value,
+    expiresAtMs,
+  }: Pick<StateWrite, 'key' | 'keyText' | 'value' | 'expiresAtMs'>): void {
+    const name = keyText ?? nameOf(key);
     const before = this.#places.get(name);
     if (before) this.#live -= before.size;
     if (value === null) {
