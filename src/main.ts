@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -80,6 +81,8 @@ import {
   createSamples,
   type LogArchive,
   type SampleStore,
+  type Samples,
+  type SeriesKind,
 } from './observe/index.ts';
 import {
   createEmbeddedLog,
@@ -226,6 +229,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const status = () => ({
     ...statusOf(streams),
     functions: functions.list().length,
+    ...ratesOf(samples),
     addresses: { ...addresses() },
     data: substrate.place,
   });
@@ -386,7 +390,7 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
   const log = memoryLogStore({ clock, random });
   const store = memoryStateStore({ clock });
   const blobs = memoryBlobStore({ clock });
-  const cacheFolder = join(tmpdir(), `millrace-${Buffer.from(random.bytes(8)).toString('hex')}`);
+  const cacheFolder = join(tmpdir(), `millrace-${randomUUID()}`);
   const cache: Service = {
     name: 'cache folder',
     stop: () => rm(cacheFolder, { recursive: true, force: true }),
@@ -492,6 +496,20 @@ function processUsage() {
     residentBytes: process.memoryUsage.rss(),
     cpuSeconds: (user + system) / 1e6,
     uptimeSeconds: process.uptime(),
+  };
+}
+
+/** A second, over the last 10 to 20. */
+function ratesOf(samples: Samples) {
+  const total = (kind: SeriesKind, measure: string): number => {
+    const live = samples.live(kind);
+    const sum = [...live.names()].reduce((before, name) => before + live.rate(name, measure), 0);
+    return Number(sum.toPrecision(3));
+  };
+  return {
+    recordsPerSecond: total('stream', 'records'),
+    invocationsPerSecond: total('function', 'invocations'),
+    errorsPerSecond: total('function', 'errors'),
   };
 }
 

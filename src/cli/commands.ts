@@ -1,10 +1,4 @@
-import type { Command } from './command.ts';
-
-interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  readonly load: () => Promise<{ readonly command: Command }>;
-}
+import type { CommandEntry } from './command.ts';
 
 /** Every command, in the order of the help; each file is loaded when its command is used. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -35,5 +29,9 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'secret', summary: 'set, list and remove secrets', load: () => import('./secret.ts') },
   { name: 'token', summary: 'make, list and revoke access tokens', load: () => import('./token.ts') },
   { name: 'verify', summary: 'read all stored data and name damages', load: () => import('./verify.ts') },
-  { name: 'completion', summary: 'completion for bash, zsh and fish', load: () => import('./completion.ts') },
+  {
+    name: 'completion',
+    summary: 'completion for bash, zsh and fish',
+    load: () => import('./completion.ts').then(({ completionOf }) => ({ command: completionOf(COMMANDS) })),
+  },
 ];

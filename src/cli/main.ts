@@ -3,7 +3,8 @@ import { createClient, DEFAULT_URL } from './client.ts';
 import type { Command, CommandCall } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
-import { commandHelp, GLOBAL_OPTIONS, overview } from './help.ts';
+import { GLOBAL_OPTIONS } from './global-options.ts';
+import { commandHelp, overview } from './help.ts';
 import { nearestName } from './nearest.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
