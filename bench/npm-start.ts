@@ -34,13 +34,14 @@ async function start(data: string): Promise<Start> {
 }
 
 async function isScored(api: string): Promise<boolean> {
-  const answer = await fetch(`${api}/v1/streams/payments`);
+  const answer = await fetch(`${api}/streams/payments`);
   if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
   const { groups } = (await answer.json()) as {
-    groups: readonly { group: string; offsets: readonly { offset: number }[] }[];
+    groups: readonly { group: string; partitions: readonly { offset: number | null }[] }[];
   };
   return groups.some(
-    ({ group, offsets }) => group === 'scoring.score-card' && offsets.some(({ offset }) => offset > 0),
+    ({ group, partitions }) =>
+      group === 'scoring.score-card' && partitions.some(({ offset }) => offset !== null && offset > 0),
   );
 }
 

@@ -73,6 +73,7 @@ import {
   type Service,
   type StateStore,
   siblingModule,
+  signal,
   systemClock,
   systemRandom,
   writeAddresses,
@@ -444,7 +445,7 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
@@ -453,6 +454,10 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
           'CONFIG_INVALID',
           'TLS needs both --tls-certificate and --tls-key. Give the other one too.',
         );
+      }
+      if (kafkaPort !== 'off') {
+        const message = 'This version has no Kafka door; --kafka-port opens nothing.';
+        signal('platform.log', { level: 'warn', room: 'gateway', message });
       }
       if (apiPort === 'off') return;
       const authentication = (await tokens.list()).length > 0;

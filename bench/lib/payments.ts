@@ -2,14 +2,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
-import {
-  type CardState,
-  learnFraud,
-  observeCard,
-  observeTerminal,
-  type TerminalState,
-} from '../../examples/payments/scoring/features.ts';
-import { judgeCard, judgeTerminal } from '../../examples/payments/scoring/rules.ts';
+import { type LoopResult, scoreInOneLoop } from '../../examples/payments/loop.ts';
 import type { Summary } from '../../examples/payments/summary.ts';
 import {
   generated,
@@ -19,7 +12,6 @@ import {
 } from '../../examples/payments/traffic/source.ts';
 
 const PROGRAM = new URL('../../examples/payments/main.ts', import.meta.url).pathname;
-const LABEL_DELAY_MS = 7 * 86_400_000;
 
 export interface PaymentsRun {
   readonly summary: Summary;
@@ -95,36 +87,9 @@ function* linesOf(payments: readonly SourcePayment[]): Iterable<string> {
   yield text;
 }
 
-export interface LoopResult {
-  readonly perSecond: number;
-  readonly alerts: number;
-  readonly trueAlerts: number;
-}
-
 /** The same features and rules over an array, in one loop and one thread, with nothing kept: what the platform costs on top. */
-export function scoreInLoop(payments: readonly SourcePayment[]): LoopResult {
-  const cards = new Map<string, CardState>();
-  const terminals = new Map<string, TerminalState>();
-  const labels: SourcePayment[] = [];
-  const alerted = new Set<number>();
-  let told = 0;
-  let trueAlerts = 0;
+export function timeLoop(payments: readonly SourcePayment[]): { result: LoopResult; perSecond: number } {
   const begin = performance.now();
-  for (const payment of payments) {
-    const { id, atMs, card, terminal, amount, fraud } = payment;
-    for (; told < labels.length && labels[told]!.atMs + LABEL_DELAY_MS <= atMs; told++) {
-      const label = labels[told]!;
-      terminals.set(label.terminal, learnFraud(terminals.get(label.terminal), label.atMs));
-    }
-    if (fraud) labels.push(payment);
-    const seenCard = observeCard(cards.get(card), amount, atMs);
-    cards.set(card, seenCard.next);
-    const seenTerminal = observeTerminal(terminals.get(terminal), atMs);
-    terminals.set(terminal, seenTerminal.next);
-    if (!judgeCard(amount, seenCard.features) && !judgeTerminal(seenTerminal.features)) continue;
-    if (!alerted.has(id) && fraud) trueAlerts++;
-    alerted.add(id);
-  }
-  const seconds = (performance.now() - begin) / 1000;
-  return { perSecond: payments.length / seconds, alerts: alerted.size, trueAlerts };
+  const result = scoreInOneLoop(payments);
+  return { result, perSecond: (payments.length * 1000) / (performance.now() - begin) };
 }

@@ -15,6 +15,8 @@ export interface MillraceConfig {
   readonly apiHost?: string;
   /** Default 7401. */
   readonly apiPort?: Port;
+  /** Settled for the Kafka door, which this version lacks: a port is answered by a warning. Default `'off'`. */
+  readonly kafkaPort?: Port;
   /** PEM file with the certificate chain; read again when it changes. */
   readonly tlsCertificate?: string;
   /** PEM file with the private key. */

@@ -59,11 +59,13 @@ export class Held {
   readonly emits: WireEmit[] = [];
   readonly writes: StateWriteRow[] = [];
   readonly #arena: Arena;
-  readonly #undo: (() => void)[] = [];
+  readonly #undo: (() => void)[] | undefined;
   #closed = false;
 
-  constructor(arena: Arena) {
+  /** `undoable`: other calls of the same event see its state, so that it can be taken back when the call fails. */
+  constructor(arena: Arena, { undoable }: { readonly undoable: boolean }) {
     this.#arena = arena;
+    this.#undo = undoable ? [] : undefined;
   }
 
   emit(
@@ -97,7 +99,7 @@ export class Held {
     }
     const write: StateSlot['write'] = [state, offset, position, sizeBytes];
     this.writes.push(write);
-    this.#undo.push(() => (before ? slots.set(slot, before) : slots.delete(slot)));
+    this.#undo?.push(() => (before ? slots.set(slot, before) : slots.delete(slot)));
     slots.set(slot, { text, write, held: this });
   }
 
@@ -108,7 +110,7 @@ export class Held {
 
   takeBack(): void {
     this.close();
-    for (const undo of this.#undo.toReversed()) undo();
+    for (const undo of this.#undo?.toReversed() ?? []) undo();
   }
 
   #checkOpen(): void {

@@ -36,6 +36,7 @@ class RecordsRun {
   readonly #succeeded: Held[] = [];
   readonly #failed: (readonly [offset: number, error: WireError])[] = [];
   readonly #skipped: number[] = [];
+  #lastIndex = 0;
 
   constructor(
     around: Surroundings,
@@ -57,7 +58,7 @@ class RecordsRun {
 
   /** One call for all. If it throws, nothing of it is kept; what it names as failed comes again. */
   async asBatch(): Promise<void> {
-    const held = new Held(this.#arena);
+    const held = new Held(this.#arena, { undoable: false });
     const { records } = this.#decoded;
     const context = createContext(this.#around, this.#running, this.#effects(held, undefined));
     try {
@@ -119,7 +120,7 @@ class RecordsRun {
   }
 
   async #runRecord(record: HandlerRecord): Promise<boolean> {
-    const held = new Held(this.#arena);
+    const held = new Held(this.#arena, { undoable: true });
     const key = `${this.#running.idempotencyKey}/${record.offset}`;
     const context = createContext(this.#around, this.#running, this.#effects(held, record.offset), key);
     try {
@@ -172,12 +173,15 @@ class RecordsRun {
   #indexOf(record: unknown): number {
     const { records } = this.#decoded;
     const offset = (record as HandlerRecord | undefined)?.offset;
+    // Handlers mostly ask in order, and once or twice for each.
+    for (let index = this.#lastIndex; index < Math.min(this.#lastIndex + 2, records.length); index++)
+      if (records[index]!.offset === offset) return (this.#lastIndex = index);
     let low = 0;
     let high = records.length - 1;
     while (typeof offset === 'number' && low <= high) {
       const middle = (low + high) >>> 1;
       const found = records[middle]!.offset;
-      if (found === offset) return middle;
+      if (found === offset) return (this.#lastIndex = middle);
       if (found < offset) low = middle + 1;
       else high = middle - 1;
     }
