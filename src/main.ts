@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -66,6 +67,7 @@ import {
   openDataFolder,
   platformSection,
   type Random,
+  removeAddresses,
   resolveConfig,
   type Secrets,
   type Service,
@@ -73,6 +75,7 @@ import {
   siblingModule,
   systemClock,
   systemRandom,
+  writeAddresses,
 } from './kernel/index.ts';
 import {
   createLogs,
@@ -80,6 +83,8 @@ import {
   createSamples,
   type LogArchive,
   type SampleStore,
+  type Samples,
+  type SeriesKind,
 } from './observe/index.ts';
 import {
   createEmbeddedLog,
@@ -226,6 +231,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const status = () => ({
     ...statusOf(streams),
     functions: functions.list().length,
+    ...ratesOf(samples),
     addresses: { ...addresses() },
     data: substrate.place,
   });
@@ -235,7 +241,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     version,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     groups: [
-      streamRoutes({ streams, state: store, clock }),
+      streamRoutes({ streams, state: store, clock, workers }),
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
       redriveRoutes({ consumers }),
@@ -277,6 +283,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     doorCheck(config, tokens),
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
+    ...(overrides.memory ? [] : [addressBook(folder, addresses)]),
   ]);
 
   const stop = (): Promise<void> => lifecycle.stop(settings.drain).finally(() => metrics[Symbol.dispose]());
@@ -386,7 +393,7 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
   const log = memoryLogStore({ clock, random });
   const store = memoryStateStore({ clock });
   const blobs = memoryBlobStore({ clock });
-  const cacheFolder = join(tmpdir(), `millrace-${Buffer.from(random.bytes(8)).toString('hex')}`);
+  const cacheFolder = join(tmpdir(), `millrace-${randomUUID()}`);
   const cache: Service = {
     name: 'cache folder',
     stop: () => rm(cacheFolder, { recursive: true, force: true }),
@@ -423,6 +430,15 @@ function dataFolder(path: string, clock: Clock): Service {
     async stop() {
       folder?.close();
     },
+  };
+}
+
+/** Lets programs on this machine find the doors, whichever ports they got. */
+function addressBook(folder: string, addresses: () => Addresses): Service {
+  return {
+    name: 'addresses',
+    start: () => writeAddresses(folder, { ...addresses() }),
+    stop: () => removeAddresses(folder),
   };
 }
 
@@ -492,6 +508,20 @@ function processUsage() {
     residentBytes: process.memoryUsage.rss(),
     cpuSeconds: (user + system) / 1e6,
     uptimeSeconds: process.uptime(),
+  };
+}
+
+/** A second, over the last 10 to 20. */
+function ratesOf(samples: Samples) {
+  const total = (kind: SeriesKind, measure: string): number => {
+    const live = samples.live(kind);
+    const sum = [...live.names()].reduce((before, name) => before + live.rate(name, measure), 0);
+    return Number(sum.toPrecision(3));
+  };
+  return {
+    recordsPerSecond: total('stream', 'records'),
+    invocationsPerSecond: total('function', 'invocations'),
+    errorsPerSecond: total('function', 'errors'),
   };
 }
 

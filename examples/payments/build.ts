@@ -38,5 +38,5 @@ async function answer(): Promise<Answer> {
 
 if (process.send && import.meta.url === pathToFileURL(process.argv[1]!).href) {
   const found = await answer();
-  process.send?.(found, () => process.disconnect());
+  process.send?.(found, () => process.exit());
 }

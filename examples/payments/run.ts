@@ -32,7 +32,8 @@ export async function runPayments(options: RunOptions): Promise<number> {
   const interrupted = interruption();
   await platform.start();
   try {
-    await deployApps(platform, await options.apps);
+    // What runs already in this version is left as it is.
+    await platform.delivery.deployTogether(await options.apps, 'npm start');
     await checkSource(platform, options);
     const ready = { ready: true, ...platform.addresses, startedInMs: Math.round(performance.now()) };
     const screen = new Screen(options.json);
@@ -44,11 +45,6 @@ export async function runPayments(options: RunOptions): Promise<number> {
     await platform.stop();
     stopLog();
   }
-}
-
-/** What runs already in this version is left as it is. */
-async function deployApps(platform: Platform, apps: readonly BuiltApp[]): Promise<void> {
-  for (const app of apps) await platform.delivery.deploy(app, 'npm start');
 }
 
 async function traffic(

@@ -78,7 +78,7 @@ export interface TestPlatform extends AsyncDisposable {
 export async function startPlatform(more: readonly string[] = []): Promise<TestPlatform> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-cli-'));
   const words = ['start', '--json', '--data', join(folder, 'data'), '--api-port', '0', '--edge-port', '0'];
-  const launched = launch([...words, '--kafka-port', '0', ...more], { cwd: folder });
+  const launched = launch([...words, ...more], { cwd: folder });
   const first = (await launched.seen(/\n/)).split('\n')[0]!;
   const { api } = JSON.parse(first) as { api: string };
   return {

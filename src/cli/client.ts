@@ -1,3 +1,4 @@
+import { DEFAULT_URL } from './address.ts';
 import { CommandError, type ExitCode } from './exit.ts';
 
 /** Speaks to a running platform. Every failure is a CommandError with the exit code that the command line promises. */
@@ -14,8 +15,6 @@ export interface RequestBody {
   readonly content: string | Uint8Array;
   readonly headers?: Record<string, string>;
 }
-
-export const DEFAULT_URL = 'http://127.0.0.1:7401';
 
 export function createClient(url: string, token: string | undefined): ApiClient {
   const base = url.replace(/\/+$/, '');

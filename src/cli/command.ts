@@ -16,6 +16,13 @@ export interface Command {
   run(call: CommandCall): Promise<ExitCode>;
 }
 
+/** One line of the table of commands; its file is loaded when it is used. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
 export interface CommandOption {
   readonly type: 'string' | 'boolean';
   readonly short?: string;

@@ -1,10 +1,4 @@
-import type { Command } from './command.ts';
-
-interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  readonly load: () => Promise<{ readonly command: Command }>;
-}
+import type { CommandEntry } from './command.ts';
 
 /** Every command, in the order of the help; each file is loaded when its command is used. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -21,7 +15,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'rollback', summary: 'go back to an earlier version', load: () => import('./rollback.ts') },
   { name: 'status', summary: 'how the platform is', load: () => import('./status.ts') },
   { name: 'ls', summary: 'what there is', load: () => import('./ls.ts') },
-  { name: 'show', summary: 'one stream in full: offsets, groups, lag', load: () => import('./show.ts') },
+  { name: 'show', summary: 'an app, a function or a stream in full', load: () => import('./show.ts') },
   { name: 'invoke', summary: 'call a function', load: () => import('./invoke.ts') },
   { name: 'emit', summary: 'publish records', load: () => import('./emit.ts') },
   { name: 'tail', summary: 'follow records', load: () => import('./tail.ts') },
@@ -35,5 +29,9 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'secret', summary: 'set, list and remove secrets', load: () => import('./secret.ts') },
   { name: 'token', summary: 'make, list and revoke access tokens', load: () => import('./token.ts') },
   { name: 'verify', summary: 'read all stored data and name damages', load: () => import('./verify.ts') },
-  { name: 'completion', summary: 'completion for bash, zsh and fish', load: () => import('./completion.ts') },
+  {
+    name: 'completion',
+    summary: 'completion for bash, zsh and fish',
+    load: () => import('./completion.ts').then(({ completionOf }) => ({ command: completionOf(COMMANDS) })),
+  },
 ];

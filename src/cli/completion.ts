@@ -1,5 +1,6 @@
-import type { Command, CommandOption } from './command.ts';
+import type { Command, CommandEntry, CommandOption } from './command.ts';
 import { wrongUsage } from './exit.ts';
+import { GLOBAL_OPTIONS } from './global-options.ts';
 import { nearestName } from './nearest.ts';
 
 /** What completes the first word of a command; names are asked from the running platform when Tab is pressed. */
@@ -26,38 +27,47 @@ interface Entry {
   readonly flags: readonly (readonly [string, CommandOption])[];
 }
 
-export const command: Command = {
-  usage: 'completion bash|zsh|fish',
-  about:
-    'Prints a script that completes commands, options and the names of streams, functions and apps of the running platform.',
-  options: {
-    names: { type: 'string', value: 'KIND', about: 'print the names of streams, functions or apps instead' },
-  },
-  words: [0, 1],
-  examples: [
-    ['source <(millrace completion bash)', 'for this shell; in ~/.bashrc for every one'],
-    ['millrace completion fish > ~/.config/fish/completions/millrace.fish', 'for fish'],
-    ['source <(millrace completion zsh)', 'for zsh, after compinit'],
-  ],
-  async run({ words, values, client, terminal }) {
-    const kind = values['names'];
-    if (typeof kind === 'string') {
-      // Whoever presses Tab wants names or nothing, never an error.
-      const names = await namesOf(kind, client.get).catch(() => []);
-      await terminal.out(names.map((name) => `${name}\n`).join(''));
+/** The command that completes all of `commands`. */
+export function completionOf(commands: readonly CommandEntry[]): Command {
+  return {
+    usage: 'completion bash|zsh|fish',
+    about:
+      'Prints a script that completes commands, options and the names of streams, functions and apps of the running platform.',
+    options: {
+      names: {
+        type: 'string',
+        value: 'KIND',
+        about: 'print the names of streams, functions or apps instead',
+      },
+    },
+    words: [0, 1],
+    examples: [
+      ['source <(millrace completion bash)', 'for this shell; in ~/.bashrc for every one'],
+      ['millrace completion fish > ~/.config/fish/completions/millrace.fish', 'for fish'],
+      ['source <(millrace completion zsh)', 'for zsh, after compinit'],
+    ],
+    async run({ words, values, client, terminal }) {
+      const kind = values['names'];
+      if (typeof kind === 'string') {
+        // Whoever presses Tab wants names or nothing, never an error.
+        const names = await namesOf(kind, client.get).catch(() => []);
+        await terminal.out(names.map((name) => `${name}\n`).join(''));
+        return 0;
+      }
+      const shell = words[0] ?? '';
+      const near = nearestName(shell, SHELLS);
+      if (!SHELLS.includes(shell)) {
+        throw wrongUsage(
+          `completion needs a shell: bash, zsh or fish.${near ? ` Did you mean ${near}?` : ''}`,
+        );
+      }
+      const entries = await loadEntries(commands);
+      const script = shell === 'bash' ? bashScript : shell === 'zsh' ? zshScript : fishScript;
+      await terminal.out(script(entries));
       return 0;
-    }
-    const shell = words[0] ?? '';
-    const near = nearestName(shell, SHELLS);
-    if (!SHELLS.includes(shell)) {
-      throw wrongUsage(`completion needs a shell: bash, zsh or fish.${near ? ` Did you mean ${near}?` : ''}`);
-    }
-    const entries = await loadEntries();
-    const script = shell === 'bash' ? bashScript : shell === 'zsh' ? zshScript : fishScript;
-    await terminal.out(script(entries));
-    return 0;
-  },
-};
+    },
+  };
+}
 
 async function namesOf(kind: string, get: <Answer>(path: string) => Promise<Answer>): Promise<string[]> {
   type Named = { readonly name?: string; readonly app?: string };
@@ -68,11 +78,9 @@ async function namesOf(kind: string, get: <Answer>(path: string) => Promise<Answ
   return names.filter((name) => /^[\w.:/-]+$/.test(name));
 }
 
-async function loadEntries(): Promise<Entry[]> {
-  const { COMMANDS } = await import('./commands.ts');
-  const { GLOBAL_OPTIONS } = await import('./help.ts');
+async function loadEntries(commands: readonly CommandEntry[]): Promise<Entry[]> {
   return Promise.all(
-    COMMANDS.map(async ({ name, summary, load }) => {
+    commands.map(async ({ name, summary, load }) => {
       const { options } = (await load()).command;
       return { name, summary, flags: Object.entries({ ...options, ...GLOBAL_OPTIONS }) };
     }),

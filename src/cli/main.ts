@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util';
-import { createClient, DEFAULT_URL } from './client.ts';
+import { platformUrl } from './address.ts';
+import { createClient } from './client.ts';
 import type { Command, CommandCall } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
-import { commandHelp, GLOBAL_OPTIONS, overview } from './help.ts';
+import { GLOBAL_OPTIONS } from './global-options.ts';
+import { commandHelp, overview } from './help.ts';
 import { nearestName } from './nearest.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
@@ -28,9 +30,8 @@ async function dispatch(words: readonly string[], terminal: Terminal): Promise<E
     return 0;
   }
   checkWords(command, positionals, name);
-  const url = (values.url as string | undefined) ?? process.env.MILLRACE_URL ?? DEFAULT_URL;
   const token = (values.token as string | undefined) ?? process.env.MILLRACE_TOKEN;
-  const client = createClient(url, token);
+  const client = createClient(platformUrl(command, values), token);
   return await command.run({ words: positionals, values, json: values.json === true, terminal, client });
 }
 

@@ -70,8 +70,8 @@ describe('commands against a running platform', () => {
 
   it('ls, show and status tell what there is, for people and for programs', async () => {
     const ls = await platform.run(['ls']);
-    assert.match(ls.stdout, /^STREAM +PARTITIONS +RECORDS +OWNER\n/);
-    assert.match(ls.stdout, /^lines +2 +20000 +-$/m);
+    assert.match(ls.stdout, /^STREAM +PARTITIONS +RECORDS +PER S +LAG +OWNER\n/);
+    assert.match(ls.stdout, /^lines +2 +20000 +[\d.]+ +0 +-$/m);
     assert.doesNotMatch(ls.stdout, /millrace\.audit/);
     assert.match((await platform.run(['ls', '--all'])).stdout, /^millrace\.audit/m);
     const show = await platform.run(['show', 'lines']);

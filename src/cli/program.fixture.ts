@@ -108,8 +108,7 @@ export async function createDesk(): Promise<Desk> {
       }
     },
     run: (...words) => collect(launch(words)).ended,
-    start: (...words) =>
-      follow(launch([...words, '--api-port', '0', '--edge-port', '0', '--kafka-port', 'off', '--json'])),
+    start: (...words) => follow(launch([...words, '--api-port', '0', '--edge-port', '0', '--json'])),
     async [Symbol.asyncDispose]() {
       for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
       await rm(folder, { recursive: true, force: true });

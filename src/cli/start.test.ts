@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { configurationFields } from '../main.ts';
 import { launch, millrace, startPlatform } from './cli.fixture.ts';
 
-const CLOSED = ['--api-port', '0', '--edge-port', '0', '--kafka-port', '0'];
+const CLOSED = ['--api-port', '0', '--edge-port', '0'];
 
 describe('millrace start', () => {
   it('prints the line that programs wait for, serves, and stops in order on the first signal', async () => {
@@ -69,7 +69,10 @@ describe('millrace start', () => {
     const { port } = taken.address() as { port: number };
     const other = ['--data', join(running.folder, 'other')];
     const cases: [string[], RegExp][] = [
-      [['--data', data, ...CLOSED], /data folder/],
+      [
+        ['--data', data, ...CLOSED],
+        new RegExp(`process ${running.launched.process.pid}\\b.*data folder.*--data`),
+      ],
       [[...other, '--api-port', String(port)], /Port \d+ on 127\.0\.0\.1 is taken.*--api-port/],
       [[...other, '--api-port', '70000'], /--api-port/],
       [[...other, ...CLOSED, '--api-host', '0.0.0.0'], /open to others.*token create.*--tls-certificate/],

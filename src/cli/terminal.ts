@@ -44,12 +44,14 @@ function onInterrupt(): AbortSignal {
   return controller.signal;
 }
 
-/** Columns set under their headings; the last one is cut where the terminal ends. */
+/** Columns set under their headings; the last one is cut where the terminal ends, the first at `most`. */
 export function table(
   headings: readonly string[],
-  rows: readonly (readonly string[])[],
+  given: readonly (readonly string[])[],
   columns: number,
+  most = Number.POSITIVE_INFINITY,
 ): string {
+  const rows = given.map(([first = '', ...others]) => [cut(first, most), ...others]);
   const widths = headings.map((heading, index) =>
     Math.max(heading.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );

@@ -3,11 +3,20 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { siblingModule } from '../kernel/index.ts';
+import { harnessModule } from './harness.ts';
 import type { Instance, InstanceEnd, InstanceSpec, Runtime } from './port.ts';
 import type { FromInstance, RunMessage } from './protocol.ts';
 
+export interface RuntimeModules {
+  readonly harness: URL;
+  readonly sdk: URL;
+}
+
 /** What every runtime keeps (R1 to R4 of `port.ts`). `create` makes one with the harness and the SDK of the platform. */
-export function runtimeContract(name: string, create: () => Runtime): void {
+export function runtimeContract(name: string, createWith: (modules: RuntimeModules) => Runtime): void {
+  const sdk = siblingModule(import.meta.url, '../sdk/index');
+  const create = (): Runtime => createWith({ harness: harnessModule(), sdk });
   describe(`the runtime ${name}`, () => {
     it('runs the code of its spec with the environment of its spec (R1)', async () => {
       process.env.OF_THE_PLATFORM = 'hidden';

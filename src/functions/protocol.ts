@@ -110,7 +110,13 @@ export type WireEmit = readonly [
 ];
 
 /** `sizeBytes` is -1 for an entry to remove. */
-export type WireStateWrite = readonly [state: string, offset: number, position: number, sizeBytes: number];
+export type StateWriteRow = readonly [state: string, offset: number, position: number, sizeBytes: number];
+
+/**
+ * State writes of one event as one table, because an array for each would be cloned one by one: four numbers a row, index
+ * into `states`, offset of the record, position and size of the value.
+ */
+export type WireStateWrites = readonly [states: readonly string[], rows: Float64Array];
 
 /** What an invocation asks of the platform; the answer is JSON, or bytes for `state` and where a provider gives them. */
 export type CallOperation =
@@ -152,7 +158,7 @@ export type FromInstance =
       failed: readonly (readonly [offset: number, error: WireError])[],
       skipped: readonly number[],
       emits: readonly WireEmit[],
-      state: readonly WireStateWrite[],
+      state: WireStateWrites,
       bytes: Uint8Array,
     ]
   | readonly [kind: 'error', id: number, error: WireError]

@@ -200,10 +200,7 @@ describe('a door', () => {
   it('beyond loopback needs authentication and TLS', () => {
     assert.throws(() => checkDoor(plan), has('CONFIG_UNSAFE'));
     assert.throws(() => checkDoor({ ...plan, tls: true }), /token create/);
-    assert.throws(
-      () => checkDoor({ ...plan, door: 'kafka', authentication: true }),
-      /kafka port.*--tls-certificate/,
-    );
+    assert.throws(() => checkDoor({ ...plan, authentication: true }), /api port.*--tls-certificate/);
     checkDoor({ ...plan, tls: true, authentication: true });
     checkDoor({ ...plan, tlsEndsInFront: true, authentication: true });
   });

@@ -17,7 +17,6 @@ export const ERROR_TABLE = {
   FORBIDDEN: { status: 403, action: 'fix', title: 'This is not permitted' },
   NOT_FOUND: { status: 404, action: 'fix', title: 'There is nothing at this address' },
   METHOD_NOT_ALLOWED: { status: 405, action: 'fix', title: 'This method does not apply here' },
-  NOT_ACCEPTABLE: { status: 406, action: 'fix', title: 'This representation is not offered' },
   CONFLICT: { status: 409, action: 'fix', title: 'The request conflicts with what is there' },
   REQUEST_TIMEOUT: { status: 408, action: 'retry', title: 'The request did not arrive in time' },
   PAYLOAD_TOO_LARGE: { status: 413, action: 'fix', title: 'The body is larger than the limit' },
@@ -32,7 +31,6 @@ export const ERROR_TABLE = {
   HEADERS_TOO_LARGE: { status: 431, action: 'fix', title: 'The headers are larger than the limit' },
   INTERNAL: { status: 500, action: 'stop', title: 'A fault in the platform' },
   UNAVAILABLE: { status: 503, action: 'retry', title: 'Not available at the moment' },
-  DEADLINE_EXCEEDED: { status: 504, action: 'retry', title: 'The deadline passed before an answer' },
 
   // Configuration and the data folder
   CONFIG_INVALID: { status: 500, action: 'fix', title: 'The configuration is not valid' },

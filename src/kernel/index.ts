@@ -28,6 +28,7 @@ export {
   type SectionValues,
   variableName,
 } from './config/section.ts';
+export { removeAddresses, writeAddresses } from './data-folder/addresses.ts';
 export { type DataFolder, openDataFolder } from './data-folder/data-folder.ts';
 export type { Migration, MigrationStep } from './data-folder/migrate.ts';
 export { ERROR_TABLE, type ErrorCode, type ErrorEntry } from './error-table.ts';

@@ -39,16 +39,18 @@ export class Accumulator {
     if (latency) addPairs(totals.latency, latency);
   }
 
+  names(kind: SeriesKind): Iterable<string> {
+    return this.#series[kind].keys();
+  }
+
+  *totals(): Iterable<Totals> {
+    for (const series of Object.values(this.#series)) yield* series.values();
+  }
+
   *rows(): Iterable<SampleRow> {
-    for (const series of Object.values(this.#series)) {
-      for (const { kind, name, counts, latency } of series.values()) {
-        yield {
-          kind,
-          name,
-          counts: { ...counts },
-          ...(latency.size > 0 ? { latency: toPairs(latency) } : {}),
-        };
-      }
+    for (const { kind, name, counts, latency } of this.totals()) {
+      const pairs = latency.size > 0 ? { latency: toPairs(latency) } : {};
+      yield { kind, name, counts: { ...counts }, ...pairs };
     }
   }
 }

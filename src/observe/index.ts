@@ -10,5 +10,5 @@ export type {
   SampleStore,
   SeriesKind,
 } from './port.ts';
-export { createSamples, type LiveSeries, type Samples, type Series } from './samples.ts';
-export type { Point, SeriesQuery } from './series.ts';
+export { createSamples, type Live, type Samples } from './samples.ts';
+export type { Point, Series, SeriesQuery } from './series.ts';

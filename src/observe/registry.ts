@@ -126,7 +126,7 @@ function observe(family: Family, values: Labels, value: number): void {
 function* linesOf(families: readonly Family[]): Iterable<string> {
   for (const family of families) {
     if (family.series.size === 0) continue;
-    yield `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;
+    yield `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`;
     for (const series of family.series.values()) {
       yield series.buckets
         ? histogramLines(family, series)
@@ -151,6 +151,10 @@ function histogramLines(family: Family, series: Series): string {
 
 function sample(name: string, labels: string, value: number): string {
   return labels === '' ? `${name} ${value}\n` : `${name}{${labels}} ${value}\n`;
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
 }
 
 function escapeLabel(value: string): string {

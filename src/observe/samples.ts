@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Clock, onSignal, type Service, signal, type Timer } from '../kernel/index.ts';
 import { Accumulator, count, observe } from './accumulator.ts';
 import { type Histogram, percentile } from './histogram.ts';
@@ -5,44 +6,50 @@ import {
   RESOLUTIONS,
   type Resolution,
   type SampleBucket,
+  type SampleRow,
   type SampleStore,
   type SeriesKind,
 } from './port.ts';
-import { collect, type Point, type SeriesQuery } from './series.ts';
+import { collect, type Series, type SeriesQuery } from './series.ts';
 
 /** Counters and latencies of every stream, function and route, fed by signals alone and kept by the store. */
 export interface Samples extends Service {
   /** The points of every series that was asked for, by kind and name. Throws BAD_REQUEST for too many points. */
   query(query: SeriesQuery): Promise<readonly Series[]>;
-  /** What happens now: rates over the last 10 to 20 s, and the last ten minutes in buckets of 10 s. */
-  live(kind: SeriesKind): ReadonlyMap<string, LiveSeries>;
+  /** What happens now. Rates are a look-up each; percentiles and history are made for the series that is asked for. */
+  live(kind: SeriesKind): Live;
 }
 
-export interface Series {
-  readonly kind: SeriesKind;
-  readonly name: string;
-  readonly points: readonly Point[];
-}
-
-export interface LiveSeries {
-  /** Per second, by measure. */
-  readonly rates: { readonly [measure: string]: number };
-  readonly p50Ms: number | null;
-  readonly p99Ms: number | null;
-  /** Main measure of each bucket of 10 s per second, oldest first, the last ten minutes. */
-  readonly history: readonly number[];
+export interface Live {
+  /** Series with something to tell in the last 10 to 20 s. */
+  names(): Iterable<string>;
+  /** Per second, over the last 10 to 20 s. */
+  rate(name: string, measure: string): number;
+  latency(name: string): { readonly p50Ms: number | null; readonly p99Ms: number | null };
+  /** The main measure per second, in steps of 10 s, oldest first, over ten minutes. */
+  history(name: string): readonly number[];
 }
 
 const FINEST: Resolution = RESOLUTIONS[0];
 const RECENT_BUCKETS = 60;
-/** Rows that are held for `live`; with thousands of busy series the history is shorter instead of the heap larger. */
-const RECENT_ROWS = 50_000;
+/** Numbers that are held for `history`; with thousands of busy series it is shorter instead of the heap larger. */
+const MOST_RECENT = 200_000;
+/** Rows between two turns of the event loop. */
+const PIECE_ROWS = 200;
 const MAIN_MEASURE = { stream: 'records', function: 'invocations', route: 'requests' } as const;
 
-/** A bucket of a resolution that is not yet in the store. */
-interface Pending {
-  startMs: number;
-  rows: Accumulator;
+/** A bucket that is not yet in the store. */
+interface Open {
+  readonly stepMs: Resolution;
+  readonly startMs: number;
+  readonly rows: Accumulator;
+}
+
+/** The main measure of every series in one bucket of 10 s. */
+interface Recent {
+  readonly startMs: number;
+  readonly counts: { readonly [kind in SeriesKind]: ReadonlyMap<string, number> };
+  readonly size: number;
 }
 
 export function createSamples({
@@ -61,12 +68,17 @@ class SignalSamples implements Samples {
   readonly #clock: Clock;
   #current = new Accumulator();
   #currentSinceMs: number;
-  #recent: SampleBucket[] = [];
+  /** The bucket before the current one. */
+  #last: Open | undefined;
+  readonly #recent: Recent[] = [];
+  /** Closed, and waiting for their turn to be stored. */
+  readonly #closed = new Set<Open>();
   /** For each resolution but the finest: what came since its last bucket was stored. */
-  readonly #pending = new Map<Resolution, Pending>();
+  readonly #pending = new Map<Resolution, Open>();
   readonly #stops: (() => void)[];
   #timer: Timer | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  /** Stores and queries follow one another, so that no query meets a bucket on its way. */
+  #turns: Promise<unknown> = Promise.resolve();
   #failing = false;
 
   constructor(store: SampleStore, clock: Clock) {
@@ -86,51 +98,45 @@ class SignalSamples implements Samples {
     for (const stop of this.#stops) stop();
     this.#timer?.cancel();
     this.#turn();
-    await this.#writing;
+    await this.#turns;
     await this.#store.stop?.();
   }
 
-  async query(query: SeriesQuery): Promise<readonly Series[]> {
-    await this.#writing;
-    return collect(this.#store, query, (stepMs) => this.#unstored(stepMs));
+  query(query: SeriesQuery): Promise<readonly Series[]> {
+    const result = this.#turns.then(() => collect(this.#store, query, (stepMs) => this.#unstored(stepMs)));
+    this.#turns = result.catch(() => undefined);
+    return result;
   }
 
-  live(kind: SeriesKind): ReadonlyMap<string, LiveSeries> {
-    const last = this.#recent.at(-1);
+  live(kind: SeriesKind): Live {
+    const last = this.#last;
     const isFresh = last !== undefined && this.#clock.now() - last.startMs < 3 * FINEST;
     const windowMs = this.#clock.monotonic() - this.#currentSinceMs + (isFresh ? FINEST : 0);
-    const totals = new Accumulator();
-    for (const row of this.#current.rows()) if (row.kind === kind) totals.add(row);
-    if (isFresh) for (const row of last.rows) if (row.kind === kind) totals.add(row);
-    const histories = this.#histories(kind);
-    for (const name of histories.keys()) totals.of(kind, name);
     const seconds = Math.max(1, windowMs / 1000);
-    const found = new Map<string, LiveSeries>();
-    for (const row of totals.rows()) {
-      const { counts, latency } = totals.find(kind, row.name)!;
-      found.set(row.name, {
-        rates: Object.fromEntries(Object.entries(counts).map(([measure, n]) => [measure, n / seconds])),
-        ...percentilesOf(latency),
-        history: histories.get(row.name) ?? [],
-      });
-    }
-    return found;
-  }
-
-  #histories(kind: SeriesKind): Map<string, number[]> {
+    const parts = isFresh ? [last.rows, this.#current] : [this.#current];
     const nowStartMs = bucketStart(this.#clock.now(), FINEST);
-    const histories = new Map<string, number[]>();
-    for (const bucket of this.#recent) {
-      const at = RECENT_BUCKETS - (nowStartMs - bucket.startMs) / FINEST;
-      if (at < 0 || at >= RECENT_BUCKETS) continue;
-      for (const row of bucket.rows) {
-        if (row.kind !== kind) continue;
-        let history = histories.get(row.name);
-        if (!history) histories.set(row.name, (history = new Array<number>(RECENT_BUCKETS).fill(0)));
-        history[at]! += (row.counts[MAIN_MEASURE[kind]] ?? 0) / (FINEST / 1000);
-      }
-    }
-    return histories;
+    const recent = this.#recent;
+    return {
+      names: () => new Set(parts.flatMap((part) => [...part.names(kind)])),
+      rate: (name, measure) =>
+        parts.reduce((sum, part) => sum + (part.find(kind, name)?.counts[measure] ?? 0), 0) / seconds,
+      latency(name) {
+        const merged: Histogram = new Map();
+        for (const part of parts) {
+          for (const [bucket, n] of part.find(kind, name)?.latency ?? [])
+            merged.set(bucket, (merged.get(bucket) ?? 0) + n);
+        }
+        return { p50Ms: percentile(merged, 0.5), p99Ms: percentile(merged, 0.99) };
+      },
+      history(name) {
+        const history = new Array<number>(RECENT_BUCKETS).fill(0);
+        for (const { startMs, counts } of recent) {
+          const at = RECENT_BUCKETS - (nowStartMs - startMs) / FINEST;
+          if (at >= 0 && at < RECENT_BUCKETS) history[at]! += (counts[kind].get(name) ?? 0) / (FINEST / 1000);
+        }
+        return history;
+      },
+    };
   }
 
   /** The end of the bucket by the wall clock; a clock that jumps makes one bucket shorter or longer, nothing else. */
@@ -143,41 +149,56 @@ class SignalSamples implements Samples {
   }
 
   #turn(): void {
-    const rows = [...this.#current.rows()];
-    this.#current = new Accumulator();
-    this.#currentSinceMs = this.#clock.monotonic();
     // The timer fires at the end of the bucket, a moment late at most.
     const startMs = bucketStart(this.#clock.now() - FINEST / 2, FINEST);
-    this.#remember({ stepMs: FINEST, startMs, rows });
-    if (rows.length > 0) this.#close({ stepMs: FINEST, startMs, rows });
+    const bucket: Open = { stepMs: FINEST, startMs, rows: this.#current };
+    this.#current = new Accumulator();
+    this.#currentSinceMs = this.#clock.monotonic();
+    this.#last = bucket;
+    this.#remember(startMs, bucket.rows.totals());
+    this.#closed.add(bucket);
+    this.#turns = this.#turns.then(async () => {
+      await this.#close(bucket);
+      this.#closed.delete(bucket);
+    });
   }
 
-  #remember(bucket: SampleBucket): void {
-    this.#recent.push(bucket);
-    let held = this.#recent.reduce((sum, each) => sum + each.rows.length, 0);
-    while (this.#recent.length > RECENT_BUCKETS || (held > RECENT_ROWS && this.#recent.length > 1)) {
-      held -= this.#recent.shift()!.rows.length;
+  #remember(startMs: number, rows: Iterable<Pick<SampleRow, 'kind' | 'name' | 'counts'>>): void {
+    const counts = { stream: new Map<string, number>(), function: new Map(), route: new Map() };
+    let size = 0;
+    for (const row of rows) {
+      const before = counts[row.kind].get(row.name) ?? 0;
+      counts[row.kind].set(row.name, before + (row.counts[MAIN_MEASURE[row.kind]] ?? 0));
+      size++;
+    }
+    this.#recent.push({ startMs, counts, size });
+    let held = this.#recent.reduce((sum, each) => sum + each.size, 0);
+    while (this.#recent.length > RECENT_BUCKETS || (held > MOST_RECENT && this.#recent.length > 1)) {
+      held -= this.#recent.shift()!.size;
     }
   }
 
-  /** Stores a bucket and hands it to the next coarser resolution, which is closed when its time is over. */
-  #close(bucket: SampleBucket): void {
-    this.#writing = this.#writing.then(() => this.#write(bucket));
-    this.#rollUp(bucket);
+  /** Stores a bucket piece by piece and adds it to the open bucket of the next coarser resolution. */
+  async #close({ stepMs, startMs, rows }: Open): Promise<void> {
+    const coarser = await this.#coarserOf(stepMs, startMs);
+    for (const piece of piecesOf(rows.rows())) {
+      await this.#write({ stepMs, startMs, rows: piece });
+      if (coarser) for (const row of piece) coarser.rows.add(row);
+      await nextTurn();
+    }
   }
 
-  #rollUp(bucket: SampleBucket): void {
-    const coarser = RESOLUTIONS[RESOLUTIONS.indexOf(bucket.stepMs) + 1];
-    if (coarser === undefined) return;
-    const startMs = bucketStart(bucket.startMs, coarser);
-    const pending = this.#pending.get(coarser);
-    if (pending && pending.startMs !== startMs) {
-      this.#pending.delete(coarser);
-      this.#close({ stepMs: coarser, startMs: pending.startMs, rows: [...pending.rows.rows()] });
-    }
-    let open = this.#pending.get(coarser);
-    if (!open) this.#pending.set(coarser, (open = { startMs, rows: new Accumulator() }));
-    for (const row of bucket.rows) open.rows.add(row);
+  /** The open bucket of the next coarser resolution; one whose time is over is closed first. */
+  async #coarserOf(finer: Resolution, finerStartMs: number): Promise<Open | undefined> {
+    const stepMs = RESOLUTIONS[RESOLUTIONS.indexOf(finer) + 1];
+    if (stepMs === undefined) return undefined;
+    const startMs = bucketStart(finerStartMs, stepMs);
+    const pending = this.#pending.get(stepMs);
+    if (pending?.startMs === startMs) return pending;
+    if (pending) await this.#close(pending);
+    const open: Open = { stepMs, startMs, rows: new Accumulator() };
+    this.#pending.set(stepMs, open);
+    return open;
   }
 
   async #write(bucket: SampleBucket): Promise<void> {
@@ -193,41 +214,46 @@ class SignalSamples implements Samples {
     }
   }
 
-  /** What a query of this resolution does not find in the store yet: the open buckets of it and of the finer ones. */
-  #unstored(stepMs: Resolution): SampleBucket[] {
-    const open: SampleBucket[] = [];
-    for (const resolution of RESOLUTIONS) {
-      const pending = this.#pending.get(resolution);
-      if (!pending || resolution > stepMs) continue;
-      open.push({ stepMs: resolution, startMs: pending.startMs, rows: [...pending.rows.rows()] });
-    }
+  /** What a query of this resolution does not find in the store yet. */
+  #unstored(stepMs: Resolution): Open[] {
     const startMs = bucketStart(this.#clock.now(), FINEST);
-    return [...open, { stepMs: FINEST, startMs, rows: [...this.#current.rows()] }];
+    return [
+      ...[...this.#pending.values()].filter((open) => open.stepMs <= stepMs),
+      ...this.#closed,
+      { stepMs: FINEST, startMs, rows: this.#current },
+    ];
   }
 
   /** After a restart the open buckets of the coarser resolutions are made again from the finer ones. */
   async #restore(): Promise<void> {
-    const nowMs = this.#clock.now();
+    const toMs = this.#clock.now() + FINEST;
     for (const [index, coarser] of RESOLUTIONS.entries()) {
       const finer = RESOLUTIONS[index - 1];
       if (finer === undefined) continue;
       const fromMs = (await this.#store.newestEndMs(coarser)) ?? 0;
-      for await (const bucket of this.#store.read({ stepMs: finer, fromMs, toMs: nowMs + finer })) {
-        this.#rollUp(bucket);
+      for await (const bucket of this.#store.read({ stepMs: finer, fromMs, toMs })) {
+        const open = await this.#coarserOf(finer, bucket.startMs);
+        for (const row of bucket.rows) open!.rows.add(row);
       }
     }
-    const fromMs = nowMs - RECENT_BUCKETS * FINEST;
-    const found: SampleBucket[] = [];
-    for await (const bucket of this.#store.read({ stepMs: FINEST, fromMs, toMs: nowMs + FINEST }))
-      found.push(bucket);
-    this.#recent = [...found.slice(-RECENT_BUCKETS), ...this.#recent];
+    const fromMs = toMs - (RECENT_BUCKETS + 1) * FINEST;
+    for await (const bucket of this.#store.read({ stepMs: FINEST, fromMs, toMs })) {
+      this.#remember(bucket.startMs, bucket.rows);
+    }
   }
 }
 
 const bucketStart = (timeMs: number, stepMs: number): number => Math.floor(timeMs / stepMs) * stepMs;
 
-function percentilesOf(latency: Histogram): Pick<LiveSeries, 'p50Ms' | 'p99Ms'> {
-  return { p50Ms: percentile(latency, 0.5), p99Ms: percentile(latency, 0.99) };
+function* piecesOf(rows: Iterable<SampleRow>): Iterable<SampleRow[]> {
+  let piece: SampleRow[] = [];
+  for (const row of rows) {
+    piece.push(row);
+    if (piece.length < PIECE_ROWS) continue;
+    yield piece;
+    piece = [];
+  }
+  if (piece.length > 0) yield piece;
 }
 
 function listen(of: (kind: SeriesKind, name: string) => ReturnType<Accumulator['of']>): (() => void)[] {

@@ -1,14 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MillraceError } from '../kernel/index.ts';
 import { Accumulator } from './accumulator.ts';
 import { percentile } from './histogram.ts';
-import {
-  RESOLUTIONS,
-  type Resolution,
-  type SampleBucket,
-  type SampleStore,
-  type SeriesKind,
-} from './port.ts';
-import type { Series } from './samples.ts';
+import { RESOLUTIONS, type Resolution, type SampleRow, type SampleStore, type SeriesKind } from './port.ts';
 
 export interface SeriesQuery {
   readonly kind?: SeriesKind;
@@ -17,6 +11,12 @@ export interface SeriesQuery {
   readonly toMs: number;
   /** Rounded up to a multiple of a stored resolution; chosen to give about 100 points if left out. */
   readonly stepMs?: number;
+}
+
+export interface Series {
+  readonly kind: SeriesKind;
+  readonly name: string;
+  readonly points: readonly Point[];
 }
 
 export interface Point {
@@ -28,6 +28,14 @@ export interface Point {
   readonly p99Ms?: number;
 }
 
+/** A bucket that is still open, or on its way to the store. */
+interface Unstored {
+  readonly startMs: number;
+  readonly rows: Accumulator;
+}
+
+/** Rows between two turns of the event loop. */
+const PIECE_ROWS = 200;
 const WANTED_POINTS = 100;
 const MOST_POINTS = 11_000;
 /** Points of all series together. */
@@ -50,19 +58,22 @@ function planOf(query: SeriesQuery): { stepMs: number; resolution: Resolution } 
 export async function collect(
   store: SampleStore,
   query: SeriesQuery,
-  unstored: (stepMs: Resolution) => readonly SampleBucket[],
+  unstored: (stepMs: Resolution) => readonly Unstored[],
 ): Promise<readonly Series[]> {
   const { stepMs, resolution } = planOf(query);
   const fromMs = Math.floor(query.fromMs / stepMs) * stepMs;
   const { toMs } = query;
   const steps = new Map<number, Accumulator>();
   const series = new Set<string>();
-  const add = (bucket: SampleBucket): void => {
-    const startMs = Math.floor(bucket.startMs / stepMs) * stepMs;
+  const wants = ({ kind, name }: SampleRow): boolean =>
+    (query.kind === undefined || kind === query.kind) && (query.name === undefined || name === query.name);
+  let added = 0;
+  const add = async (bucketStartMs: number, rows: Iterable<SampleRow>): Promise<void> => {
+    const startMs = Math.floor(bucketStartMs / stepMs) * stepMs;
     if (startMs < fromMs || startMs >= toMs) return;
-    for (const row of bucket.rows) {
-      if (query.kind !== undefined && row.kind !== query.kind) continue;
-      if (query.name !== undefined && row.name !== query.name) continue;
+    for (const row of rows) {
+      if (++added % PIECE_ROWS === 0) await nextTurn();
+      if (!wants(row)) continue;
       let step = steps.get(startMs);
       if (!step) steps.set(startMs, (step = new Accumulator()));
       step.add(row);
@@ -70,23 +81,24 @@ export async function collect(
       if (series.size * steps.size > MOST_RESULTS) throw tooMuch();
     }
   };
-  // Taken before the first wait, so that nothing moves from there into the store and is counted twice.
-  const open = unstored(resolution);
   const { kind, name } = query;
   const filter = { ...(kind ? { kind } : {}), ...(name === undefined ? {} : { name }) };
-  for await (const bucket of store.read({ stepMs: resolution, fromMs, toMs, ...filter })) add(bucket);
-  for (const bucket of open) add(bucket);
+  for await (const bucket of store.read({ stepMs: resolution, fromMs, toMs, ...filter })) {
+    await add(bucket.startMs, bucket.rows);
+  }
+  for (const { startMs, rows } of unstored(resolution)) await add(startMs, rows.rows());
   return toSeries(steps, stepMs);
 }
 
-function toSeries(steps: ReadonlyMap<number, Accumulator>, stepMs: number): Series[] {
+async function toSeries(steps: ReadonlyMap<number, Accumulator>, stepMs: number): Promise<Series[]> {
+  let made = 0;
   const found = new Map<string, { kind: SeriesKind; name: string; points: Point[] }>();
   for (const [startMs, step] of [...steps].sort(([a], [b]) => a - b)) {
-    for (const { kind, name, counts } of step.rows()) {
+    for (const { kind, name, counts, latency } of step.totals()) {
+      if (++made % PIECE_ROWS === 0) await nextTurn();
       const key = `${kind} ${name}`;
       let series = found.get(key);
       if (!series) found.set(key, (series = { kind, name, points: [] }));
-      const { latency } = step.find(kind, name)!;
       const point = { startMs, stepMs, counts };
       if (latency.size === 0) series.points.push(point);
       else {

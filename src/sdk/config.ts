@@ -15,12 +15,6 @@ export interface MillraceConfig {
   readonly apiHost?: string;
   /** Default 7401. */
   readonly apiPort?: Port;
-  /** Address of the Kafka port; default `127.0.0.1`. */
-  readonly kafkaHost?: string;
-  /** Default 9092. */
-  readonly kafkaPort?: Port;
-  /** `host:port` that Kafka clients are told to connect to; default the address bound. */
-  readonly kafkaAdvertised?: string;
   /** PEM file with the certificate chain; read again when it changes. */
   readonly tlsCertificate?: string;
   /** PEM file with the private key. */

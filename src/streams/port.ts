@@ -221,6 +221,8 @@ export interface StateWrite {
   /** null removes the entry. */
   readonly value: Uint8Array | null;
   readonly expiresAtMs?: number;
+  /** The key as a string of one character a byte, where the caller has it at hand: saves making it again. */
+  readonly keyText?: string;
 }
 
 export interface StateView {

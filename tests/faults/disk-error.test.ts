@@ -1,20 +1,8 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { commandLog } from './lib/commanded-log.ts';
+import { failingCalls } from './lib/failing-calls.ts';
 import { temporaryFolder } from './lib/log.ts';
-
-/** The shim that makes system calls fail; undefined where it cannot be built. */
-async function failingCalls(t: TestContext): Promise<{ library: string; trigger: string } | undefined> {
-  if (process.platform !== 'linux') return undefined;
-  const folder = await temporaryFolder(t);
-  const library = join(folder, 'failing-calls.so');
-  const source = join(import.meta.dirname, 'lib/failing-calls.c');
-  const built = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-w', '-o', library, source, '-ldl']);
-  return built.status === 0 ? { library, trigger: join(folder, 'trigger') } : undefined;
-}
 
 describe('a disk that reports an error', () => {
   for (const call of ['sync', 'write'] as const) {
@@ -22,25 +10,20 @@ describe('a disk that reports an error', () => {
       const shim = await failingCalls(t);
       if (!shim) return t.skip('making system calls fail needs Linux and a C compiler (cc)');
       const folder = await temporaryFolder(t);
-      const env = {
-        LD_PRELOAD: shim.library,
-        MILLRACE_FAIL_TRIGGER: shim.trigger,
-        MILLRACE_FAIL_PATH: '/wal/',
-      };
-      const log = await commandLog(t, folder, env);
+      const log = await commandLog(t, folder, shim.environment('/wal/'));
       const acknowledged: string[] = [];
       for (let number = 0; number < 50; number++) {
         assert.equal((await log.ask('append', number)).code, 'ok');
         acknowledged.push(String(number));
       }
 
-      await writeFile(shim.trigger, call);
+      await shim.fail(call);
       const refused = await log.ask('append', 'doubtful');
       assert.equal(refused.code, 'DISK_FAILED');
       assert.match(refused.text, /restart/);
       assert.equal((await log.ask('read')).text, acknowledged.join(','), 'reads go on');
 
-      await rm(shim.trigger);
+      await shim.heal();
       assert.equal((await log.ask('append', 'still refused')).code, 'DISK_FAILED', 'no sync is tried again');
       await log.kill();
 

@@ -12,7 +12,7 @@ const FIELDS = {
 type FieldName = keyof typeof FIELDS;
 
 const FIVE: readonly FieldName[] = ['minute', 'hour', 'day', 'month', 'weekday'];
-const DAY_MARKS = /^(\?|L|LW|L-\d+|\d+W|(\d|[A-Z]{3})L|(\d|[A-Z]{3})#[1-5])$/;
+const DAY_MARKS = /^(\?|L|LW|\d+W|(\d|[A-Z]{3})L|(\d|[A-Z]{3})#[1-5])$/;
 
 /** AWS's form ends with a year and marks one of day and weekday with `?`; otherwise the first of six is the second. */
 function fieldNames(parts: readonly string[]): readonly FieldName[] | undefined {

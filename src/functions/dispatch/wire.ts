@@ -14,6 +14,7 @@ import {
   TEXT_LIMIT_BYTES,
   type WireError,
   type WireEvent,
+  type WireStateWrites,
 } from '../protocol.ts';
 
 type Transfers = ArrayBuffer[];
@@ -110,12 +111,20 @@ export function recordsValue(
       const value = bytes.subarray(position, position + sizeBytes);
       return { stream, value, key, headers: headersOf(headers), causeOffset };
     }),
-    state: writes.map(([state, offset, position, sizeBytes]): StateChange => {
-      const value = sizeBytes < 0 ? null : bytes.subarray(position, position + sizeBytes);
-      return { state, offset, value };
-    }),
+    state: changesOf(writes, bytes),
   };
   return { kind: 'records', result };
+}
+
+function changesOf([states, rows]: WireStateWrites, bytes: Uint8Array): StateChange[] {
+  const changes: StateChange[] = [];
+  for (let at = 0; at < rows.length; at += 4) {
+    const position = rows[at + 2]!;
+    const sizeBytes = rows[at + 3]!;
+    const value = sizeBytes < 0 ? null : bytes.subarray(position, position + sizeBytes);
+    changes.push({ state: states[rows[at]!]!, offset: rows[at + 1]!, value });
+  }
+  return changes;
 }
 
 const NO_HEADERS: readonly RecordHeader[] = [];

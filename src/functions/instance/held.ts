@@ -1,9 +1,9 @@
 import {
   HELD_LIMIT_BYTES,
   PAYLOAD_LIMIT_BYTES,
+  type StateWriteRow,
   type WireEmit,
   type WireHeaders,
-  type WireStateWrite,
 } from '../protocol.ts';
 import { tooLarge } from './payload.ts';
 import { PlatformError } from './platform-error.ts';
@@ -57,13 +57,15 @@ export interface StateSlot {
  */
 export class Held {
   readonly emits: WireEmit[] = [];
-  readonly writes: WireStateWrite[] = [];
+  readonly writes: StateWriteRow[] = [];
   readonly #arena: Arena;
-  readonly #undo: (() => void)[] = [];
+  readonly #undo: (() => void)[] | undefined;
   #closed = false;
 
-  constructor(arena: Arena) {
+  /** `undoable`: other calls of the same event see its state, so that it can be taken back when the call fails. */
+  constructor(arena: Arena, { undoable }: { readonly undoable: boolean }) {
     this.#arena = arena;
+    this.#undo = undoable ? [] : undefined;
   }
 
   emit(
@@ -97,7 +99,7 @@ export class Held {
     }
     const write: StateSlot['write'] = [state, offset, position, sizeBytes];
     this.writes.push(write);
-    this.#undo.push(() => (before ? slots.set(slot, before) : slots.delete(slot)));
+    this.#undo?.push(() => (before ? slots.set(slot, before) : slots.delete(slot)));
     slots.set(slot, { text, write, held: this });
   }
 
@@ -108,7 +110,7 @@ export class Held {
 
   takeBack(): void {
     this.close();
-    for (const undo of this.#undo.toReversed()) undo();
+    for (const undo of this.#undo?.toReversed() ?? []) undo();
   }
 
   #checkOpen(): void {

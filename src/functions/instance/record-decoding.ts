@@ -40,7 +40,7 @@ export function decodeRecords(stream: string, partition: number, batches: Uint8A
         key,
         value: recordValue(bytes, cursor),
         time: cursor.timeMs,
-        headers: headersOf(cursor),
+        headers: cursor.textHeaders() ?? NO_HEADERS,
       });
       keys.push(key?.includes(REPLACEMENT) ? exactKey(bytes, cursor) : key);
     }
@@ -75,14 +75,6 @@ function recordValue(bytes: Buffer, cursor: RecordCursor): unknown {
       return copy;
     }
   }
-}
-
-function headersOf(cursor: RecordCursor): HandlerRecord['headers'] {
-  const headers = cursor.headers();
-  if (headers.length === 0) return NO_HEADERS;
-  return Object.fromEntries(
-    headers.map(({ key, value }) => [key, value === null ? undefined : Buffer.from(value).toString()]),
-  );
 }
 
 function firstOfEachKey(keys: readonly (string | undefined)[]): Int32Array {

@@ -1,4 +1,4 @@
-import type { FromInstance, WireError, WireRecords } from '../protocol.ts';
+import type { FromInstance, StateWriteRow, WireError, WireRecords, WireStateWrites } from '../protocol.ts';
 import { createContext, type Effects, notJson, type Surroundings, wireHeaders } from './context.ts';
 import { describeThrown, InstanceError } from './errors.ts';
 import { Arena, Held } from './held.ts';
@@ -36,6 +36,7 @@ class RecordsRun {
   readonly #succeeded: Held[] = [];
   readonly #failed: (readonly [offset: number, error: WireError])[] = [];
   readonly #skipped: number[] = [];
+  #lastIndex = 0;
 
   constructor(
     around: Surroundings,
@@ -57,7 +58,7 @@ class RecordsRun {
 
   /** One call for all. If it throws, nothing of it is kept; what it names as failed comes again. */
   async asBatch(): Promise<void> {
-    const held = new Held(this.#arena);
+    const held = new Held(this.#arena, { undoable: false });
     const { records } = this.#decoded;
     const context = createContext(this.#around, this.#running, this.#effects(held, undefined));
     try {
@@ -85,7 +86,7 @@ class RecordsRun {
   result(): FromInstance {
     const { id } = this.#running;
     const emits = this.#succeeded.flatMap((held) => held.emits);
-    const writes = this.#succeeded.flatMap((held) => held.writes);
+    const writes = tableOf(this.#succeeded.flatMap((held) => held.writes));
     this.#failed.sort((a, b) => a[0] - b[0]);
     this.#skipped.sort((a, b) => a - b);
     return ['records', id, this.#failed, this.#skipped, emits, writes, this.#arena.take()];
@@ -119,7 +120,7 @@ class RecordsRun {
   }
 
   async #runRecord(record: HandlerRecord): Promise<boolean> {
-    const held = new Held(this.#arena);
+    const held = new Held(this.#arena, { undoable: true });
     const key = `${this.#running.idempotencyKey}/${record.offset}`;
     const context = createContext(this.#around, this.#running, this.#effects(held, record.offset), key);
     try {
@@ -172,17 +173,35 @@ class RecordsRun {
   #indexOf(record: unknown): number {
     const { records } = this.#decoded;
     const offset = (record as HandlerRecord | undefined)?.offset;
+    // Handlers mostly ask in order, and once or twice for each.
+    for (let index = this.#lastIndex; index < Math.min(this.#lastIndex + 2, records.length); index++)
+      if (records[index]!.offset === offset) return (this.#lastIndex = index);
     let low = 0;
     let high = records.length - 1;
     while (typeof offset === 'number' && low <= high) {
       const middle = (low + high) >>> 1;
       const found = records[middle]!.offset;
-      if (found === offset) return middle;
+      if (found === offset) return (this.#lastIndex = middle);
       if (found < offset) low = middle + 1;
       else high = middle - 1;
     }
     throw new TypeError('ctx.state takes one of the records of this invocation as its second argument.');
   }
+}
+
+function tableOf(writes: readonly StateWriteRow[]): WireStateWrites {
+  const states: string[] = [];
+  const rows = new Float64Array(writes.length * 4);
+  writes.forEach(([state, offset, position, sizeBytes], index) => {
+    let place = states.indexOf(state);
+    if (place < 0) place = states.push(state) - 1;
+    const at = index * 4;
+    rows[at] = place;
+    rows[at + 1] = offset;
+    rows[at + 2] = position;
+    rows[at + 3] = sizeBytes;
+  });
+  return [states, rows];
 }
 
 const FAILED_BY_HANDLER: WireError = [

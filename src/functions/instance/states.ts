@@ -3,7 +3,6 @@ import { notJson } from './context.ts';
 import type { Held, StateSlot } from './held.ts';
 
 const MISSING = -1;
-const decoder = new TextDecoder();
 
 /** Keyed state as the records of one event see it: what was committed, and over it what this event has written. */
 export interface StateTable {
@@ -15,6 +14,7 @@ export interface StateTable {
 /** Reads `StateValues` (one int32 length a record, -1 none, -2 as an earlier record, then the JSON bytes). */
 export function createStateTable(packed: StateValues, records: number): StateTable {
   const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  const bytes = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength);
   const positions = new Int32Array(records);
   for (let index = 0, at = 0; index < records; index++) {
     positions[index] = at;
@@ -25,7 +25,7 @@ export function createStateTable(packed: StateValues, records: number): StateTab
     committed(index) {
       const at = positions[index]!;
       const length = view.getInt32(at, true);
-      return length <= MISSING ? undefined : decoder.decode(packed.subarray(at + 4, at + 4 + length));
+      return length <= MISSING ? undefined : bytes.toString('utf8', at + 4, at + 4 + length);
     },
   };
 }

@@ -6,7 +6,7 @@ import { sizeOf } from './work.ts';
 
 /** A write that the function made and no commit has confirmed. */
 interface PendingWrite extends StateWrite {
-  readonly text: string;
+  readonly keyText: string;
 }
 
 /** The writes that one commit carries: the last one of each key. */
@@ -101,7 +101,7 @@ export function write(
     store,
     partition,
     key,
-    text,
+    keyText: text,
     value: change.value,
     ...(expiresAtMs === undefined || change.value === null ? {} : { expiresAtMs }),
   };

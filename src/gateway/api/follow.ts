@@ -1,15 +1,18 @@
-import { type Clock, LIMITS, MillraceError } from '../../kernel/index.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Clock, LIMITS, MillraceError, type Workers } from '../../kernel/index.ts';
 import type { Assignment, ReadRecord, Streams } from '../../streams/index.ts';
 import { type EventStream, openEventStream } from './event-stream.ts';
 import type { Exchange } from './exchange.ts';
 import { isolationOf, requirePartition, wholeNumber } from './read.ts';
-import { recordToJson } from './record-json.ts';
+import { recordText } from './record-json.ts';
 
 const MOST_FOLLOWERS = 1000;
 /** Undelivered records that one follower may hold. */
 const HELD_BYTES = 512 * 1024;
 /** With more partitions an id grows long; it then comes once per flush instead of with every record. */
 const PARTITIONS_PER_ID = 16;
+/** Records written in one turn of the event loop. */
+const SLICE_RECORDS = 200;
 /** Records delivered to a group between two commits of its offsets. */
 const COMMIT_RECORDS = 500;
 
@@ -20,13 +23,13 @@ export type Follow = (exchange: Exchange) => Promise<void>;
  * every partition after it (`0:12,1:7`), so that `Last-Event-ID` resumes where the reader was. With `group=` the
  * reader is a member of that consumer group, which remembers the positions instead.
  */
-export function createFollow(streams: Streams, clock: Clock): Follow {
+export function createFollow(streams: Streams, clock: Clock, workers?: Workers): Follow {
   let followers = 0;
   return async (exchange) => {
     const query = exchange.query();
     const group = query.get('group');
     if (followers >= MOST_FOLLOWERS) throw tooMany();
-    const request = await prepare(streams, exchange, query);
+    const request = { ...(await prepare(streams, exchange, query)), workers };
     followers++;
     try {
       if (group === null) await followAlone(streams, clock, exchange, request);
@@ -43,9 +46,15 @@ interface FollowRequest {
   readonly positions: Map<number, number>;
   readonly isolation: 'committed' | 'uncommitted';
   readonly from: 'start' | 'end';
+  /** For large records. */
+  readonly workers: Workers | undefined;
 }
 
-async function prepare(streams: Streams, exchange: Exchange, query: URLSearchParams): Promise<FollowRequest> {
+async function prepare(
+  streams: Streams,
+  exchange: Exchange,
+  query: URLSearchParams,
+): Promise<Omit<FollowRequest, 'workers'>> {
   const stream = exchange.params[0]!;
   const { partitions } = streams.describe(stream);
   const chosen = query.has('partition') ? wholeNumber(query, 'partition', 0, 1_000_000) : undefined;
@@ -100,7 +109,7 @@ async function followAlone(
     maxBytes: HELD_BYTES,
     signal: AbortSignal.any([events.gone, exchange.setting.closing]),
   });
-  await deliver(events, records, (record) => {
+  await deliver(events, records, request.workers, (record) => {
     positions.set(record.partition, record.offset + 1);
     return everyRecord ? idLine() : '';
   });
@@ -110,12 +119,21 @@ async function followAlone(
 async function deliver(
   events: EventStream,
   records: AsyncIterable<ReadRecord>,
+  workers: Workers | undefined,
   idOf: (record: ReadRecord) => string,
 ): Promise<void> {
+  let sinceTurn = 0;
   try {
     for await (const record of records) {
-      const waiting = events.send(`${idOf(record)}data: ${recordToJson(record)}\n\n`);
+      const text = recordText(record, workers);
+      // The id tells that the record was sent: not before it is at hand.
+      const data = typeof text === 'string' ? text : await text;
+      const waiting = events.send(`${idOf(record)}data: ${data}\n\n`);
       if (waiting) await waiting;
+      if (++sinceTurn < SLICE_RECORDS) continue;
+      // What was fetched at once comes without a turn of the event loop in between.
+      sinceTurn = 0;
+      await nextTurn();
     }
   } catch (error) {
     if (events.gone.aborted) return;
@@ -192,6 +210,7 @@ async function deliverAssignment(
   await deliver(
     events,
     committing(records, () => (uncommitted >= COMMIT_RECORDS ? commit() : undefined)),
+    request.workers,
     (record) => {
       delivered.set(record.partition, record.offset + 1);
       uncommitted++;

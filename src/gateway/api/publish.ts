@@ -1,4 +1,4 @@
-import { MillraceError } from '../../kernel/index.ts';
+import { MillraceError, siblingModule, type Workers } from '../../kernel/index.ts';
 import type { PublishOptions, PublishRecord, PublishResult, Streams } from '../../streams/index.ts';
 import { parseJson } from '../http/json.ts';
 import {
@@ -22,10 +22,32 @@ interface PublishRequest {
   readonly answer: 'columns' | 'objects' | 'minimal';
 }
 
+export interface PublishParts {
+  readonly streams: Streams;
+  readonly idempotency: Idempotency;
+  /** Check large bodies; without them the main thread does. */
+  readonly workers?: Workers | undefined;
+}
+
+/** Parsing a body of more bytes takes milliseconds. */
+const LARGE_BODY_BYTES = 256 * 1024;
+const CHECK_JSON = { module: siblingModule(import.meta.url, '../http/check-json'), task: 'checkJson' };
+
+async function checkApart(workers: Workers, body: Buffer): Promise<void> {
+  const copy = new Uint8Array(body);
+  await workers.run(CHECK_JSON, copy, { transfer: [copy.buffer] });
+}
+
 /** `POST /streams/{name}/records`: answers when the records are on disk. */
-export async function publish(streams: Streams, idempotency: Idempotency, exchange: Exchange): Promise<void> {
+export async function publish(
+  { streams, idempotency, workers }: PublishParts,
+  exchange: Exchange,
+): Promise<void> {
   const form = formOf(exchange);
   const body = await exchange.body();
+  const isLarge = form === 'json' && body.length > LARGE_BODY_BYTES && workers !== undefined;
+  if (isLarge) await checkApart(workers, body);
+  else if (form === 'json') parseJson(body);
   const request = requestOf(exchange, form, body);
   const idempotencyKey = exchange.header('idempotency-key');
   if (idempotencyKey === undefined) {
@@ -64,7 +86,6 @@ function recordsOf(exchange: Exchange, request: PublishRequest): readonly Publis
   const place = { ...(key === undefined ? {} : { key }), ...(partition === undefined ? {} : { partition }) };
   switch (form) {
     case 'json':
-      parseJson(body);
       return [{ value: body, ...place }];
     case 'event':
       return [{ ...recordFromStructuredEvent(body), ...place }];

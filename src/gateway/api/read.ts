@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { MillraceError } from '../../kernel/index.ts';
+import { MillraceError, type Workers } from '../../kernel/index.ts';
 import type { ReadResult, Streams } from '../../streams/index.ts';
 import type { Exchange } from './exchange.ts';
-import { recordToJson } from './record-json.ts';
+import { recordText } from './record-json.ts';
 
 const DEFAULT_RECORDS = 100;
 const MOST_RECORDS = 10_000;
@@ -13,7 +13,10 @@ const SLICE_RECORDS = 200;
 const SLICE_BYTES = 256 * 1024;
 
 /** `GET /streams/{name}/records`: one partition's records from a position on; never waits for more. */
-export async function read(streams: Streams, exchange: Exchange): Promise<void> {
+export async function read(
+  { streams, workers }: { readonly streams: Streams; readonly workers?: Workers | undefined },
+  exchange: Exchange,
+): Promise<void> {
   const query = exchange.query();
   const topic = exchange.params[0]!;
   const partition = wholeNumber(query, 'partition', 0, 1_000_000);
@@ -27,19 +30,20 @@ export async function read(streams: Streams, exchange: Exchange): Promise<void> 
       : await streams.read(place, offset, { limit, maxBytes: MOST_BYTES, isolation: isolationOf(query) });
   if (result === undefined) exchange.json(200, `{"records":[],"nextOffset":${offset}}`);
   else if (exchange.request.method === 'HEAD') exchange.response.writeHead(200, JSON_TYPE).end();
-  else await writeRecords(exchange, result);
+  else await writeRecords(exchange, result, workers);
 }
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
-async function writeRecords(exchange: Exchange, result: ReadResult): Promise<void> {
+async function writeRecords(exchange: Exchange, result: ReadResult, workers?: Workers): Promise<void> {
   const { records, nextOffset, logStartOffset, lastStableOffset, highWatermark } = result;
   const tail = `],"nextOffset":${nextOffset},"start":${logStartOffset},"stable":${lastStableOffset},"end":${highWatermark}}`;
   const { response } = exchange;
   let text = '{"records":[';
   let sinceTurn = 0;
   for (const [index, record] of records.entries()) {
-    text += (index === 0 ? '' : ',') + recordToJson(record);
+    const one = recordText(record, workers);
+    text += (index === 0 ? '' : ',') + (typeof one === 'string' ? one : await one);
     if (++sinceTurn < SLICE_RECORDS && text.length < SLICE_BYTES) continue;
     if (response.destroyed) return;
     if (!response.headersSent) response.writeHead(200, JSON_TYPE);

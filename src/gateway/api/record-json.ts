@@ -1,5 +1,20 @@
 import { isUtf8 } from 'node:buffer';
+import { siblingModule, type Workers } from '../../kernel/index.ts';
 import type { ReadRecord, RecordHeader } from '../../streams/index.ts';
+
+/** Looking through more bytes takes milliseconds. */
+const LARGE_VALUE_BYTES = 256 * 1024;
+const VALUE_PART = { module: siblingModule(import.meta.url, './record-json'), task: 'valuePart' };
+
+/** `recordToJson`, with the help of a platform worker where the value is large. */
+export function recordText(record: ReadRecord, workers: Workers | undefined): string | Promise<string> {
+  const { value } = record;
+  if (workers === undefined || value === null || value.length <= LARGE_VALUE_BYTES)
+    return recordToJson(record);
+  const copy = new Uint8Array(value);
+  const part = workers.run<string>(VALUE_PART, copy, { transfer: [copy.buffer] });
+  return part.then((text) => `${headPart(record)}${text}}`);
+}
 
 /**
  * A record as clients see it: `{"partition","offset","time","key","headers","value"}`. The value is spliced in as the
@@ -7,8 +22,12 @@ import type { ReadRecord, RecordHeader } from '../../streams/index.ts';
  * beside `"value": null`, keys that are not UTF-8 as `keyBase64`, header values that are not UTF-8 as `{"base64": …}`.
  */
 export function recordToJson(record: ReadRecord): string {
+  return `${headPart(record)}${valuePart(record.value)}}`;
+}
+
+function headPart(record: ReadRecord): string {
   const head = `{"partition":${record.partition},"offset":${record.offset},"time":"${timeOf(record.timeMs)}"`;
-  return `${head}${keyPart(record.key)},"headers":${headersToJson(record.headers)}${valuePart(record.value)}}`;
+  return `${head}${keyPart(record.key)},"headers":${headersToJson(record.headers)}`;
 }
 
 function timeOf(timeMs: number): string {
@@ -21,7 +40,8 @@ function keyPart(key: Uint8Array | null): string {
   return isUtf8(key) ? `,"key":${JSON.stringify(textOf(key))}` : `,"key":null,"keyBase64":"${base64Of(key)}"`;
 }
 
-function valuePart(value: Uint8Array | null): string {
+/** Also a task for platform workers. */
+export function valuePart(value: Uint8Array | null): string {
   if (value === null) return ',"value":null';
   const json = isUtf8(value) ? asJson(textOf(value)) : undefined;
   return json === undefined ? `,"value":null,"valueBase64":"${base64Of(value)}"` : `,"value":${json}`;

@@ -1,4 +1,4 @@
-import { type Clock, MillraceError, type StateStore } from '../../kernel/index.ts';
+import { type Clock, MillraceError, type StateStore, type Workers } from '../../kernel/index.ts';
 import type { StreamDescription, StreamGroup, Streams } from '../../streams/index.ts';
 import { jsonOf } from './context-body.ts';
 import { readDefinition } from './definition.ts';
@@ -15,6 +15,8 @@ export interface StreamRoutesOptions {
   /** Remembers idempotency keys. */
   readonly state: StateStore;
   readonly clock: Clock;
+  /** Check large bodies; without them the main thread does. */
+  readonly workers?: Workers;
 }
 
 /** Streams over HTTP: create, describe, publish, read, follow. */
@@ -52,9 +54,9 @@ export function streamRoutes(options: StreamRoutesOptions): RouteGroup {
 
 const ofStream = ([name]: readonly string[]): string => `stream/${name}`;
 
-function recordRoutes({ streams, state, clock }: StreamRoutesOptions): HotRoute[] {
+function recordRoutes({ streams, state, clock, workers }: StreamRoutesOptions): HotRoute[] {
   const idempotency = createIdempotency({ streams, state, clock });
-  const follow = createFollow(streams, clock);
+  const follow = createFollow(streams, clock, workers);
   const path = '/streams/{name}/records';
   return [
     {
@@ -63,7 +65,7 @@ function recordRoutes({ streams, state, clock }: StreamRoutesOptions): HotRoute[
       action: 'write',
       resource: ofStream,
       operation: OPERATIONS.publish,
-      handle: (exchange) => publish(streams, idempotency, exchange),
+      handle: (exchange) => publish({ streams, idempotency, workers }, exchange),
     },
     {
       method: 'GET',
@@ -71,7 +73,7 @@ function recordRoutes({ streams, state, clock }: StreamRoutesOptions): HotRoute[
       action: 'read',
       resource: ofStream,
       operation: OPERATIONS.readRecords,
-      handle: (exchange) => (wantsEvents(exchange) ? follow(exchange) : read(streams, exchange)),
+      handle: (exchange) => (wantsEvents(exchange) ? follow(exchange) : read({ streams, workers }, exchange)),
     },
   ];
 }

@@ -37,10 +37,7 @@ describe('configuration', () => {
   it('falls back to the defaults, in base units', () => {
     const config = resolveConfig([platformSection, room]);
     assert.equal(config.platform.data, '.millrace');
-    assert.deepEqual(
-      [config.platform.edgePort, config.platform.apiPort, config.platform.kafkaPort],
-      [7400, 7401, 9092],
-    );
+    assert.deepEqual([config.platform.edgePort, config.platform.apiPort], [7400, 7401]);
     assert.deepEqual(
       { ...config.room },
       {
@@ -59,10 +56,10 @@ describe('configuration', () => {
   });
 
   it('prefers flags to variables, those to the file, and that to the defaults', () => {
-    const file = { edgePort: 1, apiPort: 1, kafkaPort: 1 };
+    const file = { edgePort: 1, apiPort: 1, drain: '1s' };
     const env = { MILLRACE_EDGE_PORT: '2', MILLRACE_API_PORT: '2', PATH: '/bin' };
     const { platform } = resolveConfig([platformSection], { file, env, flags: { 'edge-port': '3' } });
-    assert.deepEqual([platform.edgePort, platform.apiPort, platform.kafkaPort], [3, 2, 1]);
+    assert.deepEqual([platform.edgePort, platform.apiPort, platform.drain], [3, 2, 1000]);
   });
 
   it('takes off and 0 for a port, and nothing that is not a port', () => {

@@ -12,13 +12,6 @@ export const platformSection = defineSection('platform', 'Platform', {
   edgePort: { kind: 'port', default: 7400, description: 'Port that serves apps' },
   apiHost: { kind: 'host', default: '127.0.0.1', description: 'Address of the API port' },
   apiPort: { kind: 'port', default: 7401, description: "Port of the platform's own API and dashboard" },
-  kafkaHost: { kind: 'host', default: '127.0.0.1', description: 'Address of the Kafka port' },
-  kafkaPort: { kind: 'port', default: 9092, description: 'Port that speaks the Kafka protocol' },
-  kafkaAdvertised: {
-    kind: 'string',
-    default: null,
-    description: 'HOST:PORT that Kafka clients are told to connect to; the address bound, if left out',
-  },
   tlsCertificate: {
     kind: 'path',
     default: null,

@@ -15,13 +15,15 @@ interface Place {
 }
 
 const LEAST_BYTES = 16 * 1024;
+/** A buffer is made for this many times what lives, so that moving to the next costs a third of a write at most. */
+const SPARE = 4;
 
 /**
  * The committed state of one store of a group in one partition. Entries past their time are as if absent.
  *
  * Values lie one after the other in one buffer, because a buffer for each would cost several times its bytes and most of
- * the collector's time. What was written once stays as it is: when more than half is superseded, the rest moves to a new
- * buffer, so what `get` gave out does not change.
+ * the collector's time. What was written once stays as it is: when the buffer is full, what is
+ * not superseded moves to a new one, so what `get` gave out does not change.
  */
 export class KeyedState implements StateView {
   readonly #places = new Map<string, Place>();
@@ -54,8 +56,13 @@ export class KeyedState implements StateView {
   }
 
   /** Copies the value; the caller may go on using its buffers. */
-  apply({ key, value, expiresAtMs }: Pick<StateWrite, 'key' | 'value' | 'expiresAtMs'>): void {
-    const name = nameOf(key);
+  apply({
+    key,
+    keyText,
+    value,
+    expiresAtMs,
+  }: Pick<StateWrite, 'key' | 'keyText' | 'value' | 'expiresAtMs'>): void {
+    const name = keyText ?? nameOf(key);
     const before = this.#places.get(name);
     if (before) this.#live -= before.size;
     if (value === null) {
@@ -95,7 +102,7 @@ export class KeyedState implements StateView {
 
   #reserve(bytes: number): void {
     if (this.#used + bytes <= this.#bytes.length) return;
-    const next = new Uint8Array(Math.max(LEAST_BYTES, (this.#live + bytes) * 2));
+    const next = new Uint8Array(Math.max(LEAST_BYTES, (this.#live + bytes) * SPARE));
     let used = 0;
     for (const place of this.#places.values()) {
       next.set(this.#valueAt(place), used);

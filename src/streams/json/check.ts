@@ -76,7 +76,7 @@ function describeByte(bytes: Uint8Array, at: number, inLine: boolean): string {
   return `'${character}'`;
 }
 
-interface WholeScan extends Failure, Pick<JsonScanner, 'valueStart' | 'keyStart' | 'keyEnd'> {
+export interface WholeScan extends Failure, Pick<JsonScanner, 'valueStart' | 'keyStart' | 'keyEnd'> {
   /** Behind the value; -1 when the bytes do not hold exactly one. */
   readonly end: number;
 }

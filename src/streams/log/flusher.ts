@@ -71,7 +71,7 @@ class BackgroundFlusher implements Flusher {
   #chain: Promise<unknown> = Promise.resolve();
   #flushQueued = false;
   /** Entries in memory, oldest first, flushed or not. */
-  #cached: TailEntry[] = [];
+  #cached: (TailEntry | undefined)[] = [];
   #cachedHead = 0;
   readonly #unsynced = new Map<Segment, Partition>();
 
@@ -93,7 +93,8 @@ class BackgroundFlusher implements Flusher {
     while (this.#cachedBytes > this.#options.cacheBytes && this.#cachedHead < this.#cached.length) {
       const entry = this.#cached[this.#cachedHead]!;
       if (!entry.flushed && !entry.partition.deleted) break;
-      this.#cachedHead++;
+      // A place that is passed lets go of its batch at once: the list itself is shortened now and then.
+      this.#cached[this.#cachedHead++] = undefined;
       this.#cachedBytes -= entry.batch.length;
       if (entry.partition.tail[entry.partition.tailHead] === entry) entry.partition.dropTailHead();
     }

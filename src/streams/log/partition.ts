@@ -109,7 +109,7 @@ export class Partition {
     if (this.tailHead === this.tail.length) {
       this.tail = [];
       this.tailHead = 0;
-    } else if (this.tailHead > 64 && this.tailHead * 2 > this.tail.length) {
+    } else if (this.tailHead * 2 > this.tail.length) {
       this.tail = this.tail.slice(this.tailHead);
       this.tailHead = 0;
     }

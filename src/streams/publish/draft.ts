@@ -46,6 +46,8 @@ export class Draft {
   readonly #invalid: string;
   readonly #needsKey: boolean;
   readonly #keys = new KeyBytes();
+  /** Records that were refused or diverted so far: each costs much more than one that fits. */
+  rejected = 0;
   #failed = 0;
 
   /** `unkeyedPartition`: where records without a key go, all of one call to one, so that they share a batch. */
@@ -138,6 +140,7 @@ export class Draft {
     errors: readonly InputProblem[],
     sizeBytes: number,
   ): void {
+    this.rejected++;
     if (this.stream.settings.onInvalid === 'divert') {
       this.diverted.push({ index, errors });
       const headers = divertHeaders(this.stream.topic.name, errors, record.headers);

@@ -9,8 +9,8 @@ import {
 } from '../../kernel/index.ts';
 import { INTERNAL_PREFIX, invalidStreamOf } from '../definitions/names.ts';
 import type { OpenStream, Registry } from '../definitions/registry.ts';
-import { jsonError, requireUtf8, scanWhole } from '../json/check.ts';
-import { LineIndexer, PLACE } from '../json/lines.ts';
+import { jsonError, requireUtf8, scanWhole, type WholeScan } from '../json/check.ts';
+import { type LineIndex, LineIndexer, PLACE } from '../json/lines.ts';
 import { createScanner, type JsonScanner } from '../json/scanner.ts';
 import type { AppendInput, AppendResult, LogStore, ProducerIdentity } from '../port.ts';
 import { WriterBuffers } from '../record-batch/index.ts';
@@ -22,6 +22,8 @@ import { isPlainJson } from './json-value.ts';
 /** Bytes that are checked between two turns of the event loop: about 2 ms of work, with a schema and without. */
 const SLICE_BYTES = 512 * 1024;
 const SLICE_BYTES_WITH_SCHEMA = 64 * 1024;
+/** Listing what is wrong with a record takes as long as checking about this many bytes. */
+const REJECTED_BYTES = 256;
 
 export interface Publisher {
   publish(name: string, records: readonly PublishRecord[], options?: PublishOptions): Promise<PublishResult>;
@@ -33,9 +35,13 @@ export interface Publisher {
   encode(name: string, records: readonly PublishRecord[]): Promise<readonly AppendInput[]>;
 }
 
-/** A value of more bytes is checked against its schema by a platform worker: parsing it alone takes milliseconds. */
+/** A value of more bytes is looked through by a platform worker: scanning or parsing it alone takes milliseconds. */
 const LARGE_VALUE_BYTES = 256 * 1024;
-const CHECK_VALUE = { module: siblingModule(import.meta.url, './check-value'), task: 'checkValue' };
+const TASKS = siblingModule(import.meta.url, './check-value');
+const CHECK_VALUE = { module: TASKS, task: 'checkValue' };
+const SCAN_VALUE = { module: TASKS, task: 'scanValue' };
+const INDEX_BODY = { module: TASKS, task: 'indexBody' };
+const NEWLINE = 0x0a;
 
 interface PublisherParts {
   readonly workers?: Workers | undefined;
@@ -79,8 +85,7 @@ class StreamPublisher implements Publisher {
     options: PublishOptions & { key?: string } = {},
   ): Promise<PublishResult> {
     const stream = this.#open(name);
-    const lines = new LineIndexer(body, stream.keyPath);
-    while (!lines.advance(SLICE_BYTES)) await setImmediate();
+    const lines = await this.#indexLines(stream, body);
     const draft = this.#newDraft(stream, lines.count, options.producer);
     const key = options.key === undefined ? undefined : Buffer.from(options.key);
     const { places } = lines;
@@ -101,8 +106,9 @@ class StreamPublisher implements Publisher {
         record,
         this.#isLarge(stream, record) ? await this.#checkApart(stream, record) : undefined,
       );
-      if (valueEnd < pause) continue;
-      pause = valueEnd + slice;
+      const spent = valueEnd + draft.rejected * REJECTED_BYTES;
+      if (spent < pause) continue;
+      pause = spent + slice;
       await setImmediate();
     }
     draft.finish();
@@ -114,6 +120,19 @@ class StreamPublisher implements Publisher {
     await this.#prepareInvalid(draft);
     const timeMs = this.#clock.now();
     return draft.batcher.batches.map((pending) => this.#input(pending, timeMs, {}));
+  }
+
+  async #indexLines(stream: OpenStream, body: Uint8Array): Promise<Pick<LineIndex, 'count' | 'places'>> {
+    const pointer = stream.keyPath?.pointer;
+    if (this.#workers && hasLargeLine(body)) return this.#indexApart(body, pointer);
+    const lines = new LineIndexer(body, stream.keyPath);
+    while (!lines.advance(SLICE_BYTES)) await setImmediate();
+    return lines;
+  }
+
+  #indexApart(whole: Uint8Array, pointer: string | undefined): Promise<Pick<LineIndex, 'count' | 'places'>> {
+    const body = copyOf(whole);
+    return this.#workers!.run(INDEX_BODY, { body, pointer }, { transfer: [body.buffer] });
   }
 
   #open(name: string): OpenStream {
@@ -144,12 +163,14 @@ class StreamPublisher implements Publisher {
     const draft = this.#newDraft(stream, records.length, producer);
     const slice = sliceBytes(stream);
     let spent = 0;
+    let rejected = 0;
     for (let index = 0; index < records.length; index++) {
       const record = records[index]!;
       const added = addPlain(draft, index, record);
       spent += added >= 0 ? added : await this.#addBytes(draft, index, record);
-      if (spent < slice) continue;
+      if (spent + (draft.rejected - rejected) * REJECTED_BYTES < slice) continue;
       spent = 0;
+      rejected = draft.rejected;
       await setImmediate();
     }
     draft.finish();
@@ -159,7 +180,7 @@ class StreamPublisher implements Publisher {
   /** Returns the bytes of its value. */
   async #addBytes(draft: Draft, index: number, given: PublishRecord): Promise<number> {
     const { stream } = draft;
-    const record = this.#draftRecord(stream, index, given);
+    const record = await this.#draftRecord(stream, index, given);
     draft.add(
       index,
       record,
@@ -169,17 +190,30 @@ class StreamPublisher implements Publisher {
   }
 
   /** Bytes are checked as far as the stream needs: on one without schema and key path they may be anything. */
-  #draftRecord(stream: OpenStream, index: number, record: PublishRecord): DraftRecord {
+  async #draftRecord(stream: OpenStream, index: number, record: PublishRecord): Promise<DraftRecord> {
     const bytes = valueBytes(record.value);
     const rest = partsOf(record);
     if (!stream.keyPath && !stream.schema) {
       return { bytes, valueStart: 0, valueEnd: bytes.length, keyStart: -1, keyEnd: -1, ...rest };
     }
+    const { valueStart, keyStart, keyEnd, end } =
+      this.#workers && bytes.length > LARGE_VALUE_BYTES
+        ? await this.#scanApart(stream, index, bytes)
+        : this.#scan(stream, index, bytes);
+    return { bytes, valueStart, valueEnd: end, keyStart, keyEnd, ...rest };
+  }
+
+  #scan(stream: OpenStream, index: number, bytes: Uint8Array): WholeScan {
     requireUtf8(bytes, `The value of record ${index}`);
     const scan = scanWhole(bytes, this.#scannerOf(stream));
     if (scan.end < 0) throw jsonError(scan, bytes, 0, { record: index });
-    const { valueStart, keyStart, keyEnd, end } = scan;
-    return { bytes, valueStart, valueEnd: end, keyStart, keyEnd, ...rest };
+    return scan;
+  }
+
+  #scanApart({ keyPath }: OpenStream, index: number, bytes: Uint8Array): Promise<WholeScan> {
+    const value = copyOf(bytes);
+    const input = { value, pointer: keyPath?.pointer, index };
+    return this.#workers!.run(SCAN_VALUE, input, { transfer: [value.buffer] });
   }
 
   #scannerOf(stream: OpenStream): JsonScanner {
@@ -203,9 +237,9 @@ class StreamPublisher implements Publisher {
     { settings }: OpenStream,
     { bytes, valueStart, valueEnd }: DraftRecord,
   ): Promise<readonly InputProblem[]> {
-    // A copy of its own: a view would take the whole body along.
-    const value = bytes.slice(valueStart, valueEnd);
-    return this.#workers!.run(CHECK_VALUE, { schema: settings.schema, value });
+    const value = copyOf(bytes.subarray(valueStart, valueEnd));
+    const input = { schema: settings.schema, value };
+    return this.#workers!.run(CHECK_VALUE, input, { transfer: [value.buffer] });
   }
 
   /** The stream for records that do not fit comes into being with the first of them. */
@@ -252,6 +286,20 @@ class StreamPublisher implements Publisher {
       },
     };
   }
+}
+
+/** For a worker: a view would take all that it is a view of along, and its owner still needs it. */
+const copyOf = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes);
+
+/** Whether some line may be large; looks at few bytes of the others. */
+function hasLargeLine(body: Uint8Array): boolean {
+  let at = 0;
+  while (body.length - at > LARGE_VALUE_BYTES) {
+    const newline = body.lastIndexOf(NEWLINE, at + LARGE_VALUE_BYTES);
+    if (newline < at) return true;
+    at = newline + 1;
+  }
+  return false;
 }
 
 const sliceBytes = ({ schema }: OpenStream): number => (schema ? SLICE_BYTES_WITH_SCHEMA : SLICE_BYTES);

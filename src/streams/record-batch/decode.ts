@@ -30,6 +30,7 @@ export class RecordCursor {
   #left: number;
   #headersPosition = 0;
   #recordEnd = 0;
+  #text: Buffer | undefined;
 
   /** `records` are the decompressed records of a compressed batch (`decompressRecords`). */
   constructor(batch: Uint8Array, position = 0, records?: Uint8Array) {
@@ -103,6 +104,36 @@ export class RecordCursor {
       const value =
         valueLength < 0 ? null : this.bytes.subarray(this.#position - valueLength, this.#position);
       headers.push({ key, value });
+    }
+    if (this.#position !== this.#recordEnd) throw batchInvalid('bytes follow the headers of a record');
+    this.#position = resume;
+    return headers;
+  }
+
+  /** The headers by name, as text; of two with one name the later. Undefined for a record without headers. */
+  textHeaders(): { [name: string]: string | undefined } | undefined {
+    const first = this.#headersPosition;
+    if (this.bytes[first] === 0 && first + 1 === this.#recordEnd) return undefined;
+    const text = (this.#text ??= Buffer.from(
+      this.bytes.buffer,
+      this.bytes.byteOffset,
+      this.bytes.byteLength,
+    ));
+    const resume = this.#position;
+    this.#position = this.#headersPosition;
+    const count = this.#varint();
+    if (count < 0 || count * 2 > this.#recordEnd - this.#position) throw batchInvalid('too many headers');
+    const headers: { [name: string]: string | undefined } = {};
+    for (let index = 0; index < count; index++) {
+      const nameLength = this.#blob(this.#recordEnd);
+      if (nameLength < 0) throw batchInvalid('a header has no name');
+      const name = text.toString('utf8', this.#position - nameLength, this.#position);
+      const valueLength = this.#blob(this.#recordEnd);
+      const at = this.#position - valueLength;
+      const value = valueLength < 0 ? undefined : text.toString('utf8', at, this.#position);
+      if (name !== '__proto__') headers[name] = value;
+      else
+        Object.defineProperty(headers, name, { value, enumerable: true, writable: true, configurable: true });
     }
     if (this.#position !== this.#recordEnd) throw batchInvalid('bytes follow the headers of a record');
     this.#position = resume;

@@ -13,13 +13,14 @@ export interface CommandedLog {
   kill(): Promise<void>;
 }
 
-/** A log over `folder` in a process of its own, with `env` added to its environment. */
+/** A log (or what else `name` runs) over `folder` in a process of its own, with `env` added to its environment. */
 export async function commandLog(
   t: TestContext,
   folder: string,
   env: Record<string, string> = {},
+  name = 'faulty-log.child.ts',
 ): Promise<CommandedLog> {
-  const script = join(import.meta.dirname, 'faulty-log.child.ts');
+  const script = join(import.meta.dirname, name);
   const child = spawn(process.execPath, [script, folder], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
