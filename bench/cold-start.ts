@@ -56,6 +56,8 @@ async function fromRuntime(folder: string, rounds: number, spares: number): Prom
   const sdk = new URL('../src/sdk/index.ts', import.meta.url);
   const runtime = createWorkerThreadsRuntime({ harness: harnessModule(), sdk, spares });
   await runtime.start?.();
+  // As a platform does when the first app with functions is deployed.
+  if (spares > 0) await runtime.reserve?.();
   const value = await collect(rounds, async () => {
     // The pool is refilled in the background; a burst beyond it is the case of the own worker.
     if (spares > 0) await new Promise((resolve) => setTimeout(resolve, 300));

@@ -208,6 +208,31 @@ describe('requests', () => {
     ]);
   });
 
+  it('bring every byte, in a buffer of its own, and text of every alphabet', async () => {
+    await using app = await startFunctions();
+    const code = `async handler(req) {
+      const all = await req.bytes();
+      return { body: { value: typeof req.body === 'string' ? req.body : [...req.body], bytes: [...all], own: all.buffer.byteLength === all.length } };
+    }`;
+    await app.deploy('1', { web: { code, triggers: [ROUTE] } });
+    const answer = async (type: string, body: Uint8Array): Promise<unknown> =>
+      JSON.parse(await whole(await fetched(app, request({ headers: { 'content-type': type }, body }))));
+    const every = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    const all = { value: [...every], bytes: [...every], own: true };
+    assert.deepEqual(await answer('application/octet-stream', every), all);
+    const greeting = bytes('Grüße, 世界 👋');
+    const text = { value: 'Grüße, 世界 👋', bytes: [...greeting], own: true };
+    assert.deepEqual(await answer('text/plain', greeting), text);
+  });
+
+  it("do not wait for Node's web API to load where no handler asks for it", async () => {
+    await using app = await startFunctions();
+    const code = `handler: () => ({ body: process.moduleLoadList.filter((name) => name.includes('undici')) })`;
+    await app.deploy('1', { web: { code, triggers: [ROUTE] } });
+    await fetched(app, request());
+    assert.equal(await whole(await fetched(app, request())), '[]');
+  });
+
   it('stream both ways, bounded by what the reader takes', async () => {
     await using app = await startFunctions();
     const code = `async handler(req) {

@@ -42,6 +42,8 @@ interface Family {
   readonly labelNames: Labels;
   readonly bounds: readonly number[];
   readonly series: Map<string, Series>;
+  /** What was found last: mostly the next is the same, and joining labels to a key costs more than all the rest. */
+  last: { readonly values: Labels; readonly series: Series } | undefined;
 }
 
 export function createRegistry(): Registry {
@@ -54,7 +56,8 @@ export function createRegistry(): Registry {
     labelNames: Labels,
     bounds: readonly number[],
   ): Family => {
-    const family = { type, name, help, labelNames, bounds, series: new Map<string, Series>() };
+    const series = new Map<string, Series>();
+    const family: Family = { type, name, help, labelNames, bounds, series, last: undefined };
     families.push(family);
     return family;
   };
@@ -94,11 +97,24 @@ export function createRegistry(): Registry {
 }
 
 function seriesOf(family: Family, values: Labels): Series {
+  const { last } = family;
+  if (last && isSame(last.values, values)) return last.series;
+  const series = findSeries(family, values);
+  family.last = { values, series };
+  return series;
+}
+
+function isSame(left: Labels, right: Labels): boolean {
+  for (let index = 0; index < right.length; index++) if (left[index] !== right[index]) return false;
+  return left.length === right.length;
+}
+
+function findSeries(family: Family, values: Labels): Series {
   const key = values.length === 1 ? values[0]! : values.join('\u0000');
   const found = family.series.get(key);
   if (found) return found;
   if (family.series.size >= MOST_SERIES && values.some((value) => value !== 'other')) {
-    return seriesOf(
+    return findSeries(
       family,
       values.map(() => 'other'),
     );

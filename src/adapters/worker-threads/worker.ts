@@ -17,14 +17,18 @@ registerHooks({
 
 const { serve } = (await import(harness)) as InstanceHarness;
 
+let assigned = false;
 parentPort!.once('message', ({ spec, port }: Assignment) => {
+  assigned = true;
   cleanProcess(spec);
   // An uncaught error or a rejection nobody handles ends the worker: Node's own behaviour, which the platform sees.
   void serve(spec, channelOver(port));
 });
 
-// Ahead of need in a spare; where a function waits already, its message comes first and only its own imports count.
-setImmediate(() => void import(sdk));
+// Ahead of need in a spare; where a function waits already, only its own imports count.
+setImmediate(() => {
+  if (!assigned) void import(sdk);
+});
 
 /** The worker was started with an empty environment; now it gets what the function declares, and nothing else. */
 function cleanProcess(spec: InstanceSpec): void {

@@ -11,7 +11,7 @@ import { describeThrown, InstanceError } from './errors.ts';
 import { createLink } from './link.ts';
 import { fromPayload, toPayload, transferable } from './payload.ts';
 import type { Handler } from './records.ts';
-import { createReply } from './reply.ts';
+import { createReply, isWebResponse } from './reply.ts';
 import { createRequest, requestFromInput } from './request.ts';
 import { Running } from './running.ts';
 
@@ -225,7 +225,7 @@ function argumentOf(spec: InstanceSpec, input: unknown, running: Running): unkno
 
 function resultPayload(result: unknown): string | Uint8Array | undefined {
   if (result === undefined) return undefined;
-  if (result instanceof Response) {
+  if (isWebResponse(result)) {
     throw new InstanceError('RESULT_INVALID', 'A web Response can only answer a request on the edge port.');
   }
   let payload: string | Uint8Array | undefined;

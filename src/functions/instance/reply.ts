@@ -19,7 +19,7 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Reads what an HTTP handler returned: nothing (204), `{ status, headers, body }`, or a web `Response`. Throws RESULT_INVALID. */
 export function createReply(result: unknown): Reply {
   if (result === undefined || result === null) return { ...EMPTY, headers: [] };
-  if (result instanceof Response) return fromWebResponse(result);
+  if (isWebResponse(result)) return fromWebResponse(result);
   if (typeof result !== 'object' || Array.isArray(result)) {
     throw invalid(`it returned ${Array.isArray(result) ? 'an array' : `a ${typeof result}`}`);
   }
@@ -36,6 +36,22 @@ export function createReply(result: unknown): Reply {
   const extra = Object.keys(unknown)[0];
   if (extra !== undefined) throw invalid(`it returned an object with '${extra}'`);
   return withBody(checkStatus(status), readHeaders(headers), body);
+}
+
+/**
+ * Node loads its web API when one of its names is first spoken, which takes longer than all else that a first answer
+ * takes. So the name is spoken only for a value that calls itself a Response.
+ */
+export function isWebResponse(value: unknown): value is Response {
+  return isTagged(value, 'Response') && value instanceof Response;
+}
+
+function isWebHeaders(value: object): value is globalThis.Headers {
+  return isTagged(value, 'Headers') && value instanceof globalThis.Headers;
+}
+
+function isTagged(value: unknown, tag: string): value is object {
+  return typeof value === 'object' && value !== null && Reflect.get(value, Symbol.toStringTag) === tag;
 }
 
 const EMPTY = { statusCode: 204, body: undefined, stream: undefined } as const;
@@ -63,7 +79,7 @@ function fromWebResponse(response: Response): Reply {
 function readHeaders(headers: unknown): Headers {
   if (headers === undefined || headers === null) return [];
   if (typeof headers !== 'object') throw invalid('its headers are not an object');
-  const entries = headers instanceof globalThis.Headers ? [...headers] : Object.entries(headers);
+  const entries = isWebHeaders(headers) ? [...headers] : Object.entries(headers);
   const read: Headers = [];
   for (const [name, value] of entries as [string, unknown][]) {
     for (const one of Array.isArray(value) ? value : [value]) {

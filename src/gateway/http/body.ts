@@ -11,6 +11,11 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let total = 0;
+    let settled = false;
+    const fail = (problem: MillraceError): void => {
+      settled = true;
+      reject(problem);
+    };
     const onData = (chunk: Buffer): void => {
       total += chunk.length;
       if (total <= limitBytes) {
@@ -18,14 +23,18 @@ export function readBody(request: IncomingMessage, limitBytes: number): Promise<
         return;
       }
       request.off('data', onData);
-      reject(tooLarge(limitBytes));
+      if (!settled) fail(tooLarge(limitBytes));
     };
-    request.on('data', onData);
-    request.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, total)));
-    request.once('error', () => reject(cutShort()));
-    request.once('close', () => {
-      if (!request.complete) reject(cutShort());
-    });
+    const onEnd = (): void => {
+      settled = true;
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, total));
+    };
+    // An error costs a stack: it is made only where there is one.
+    const onCutShort = (): void => {
+      if (!settled) fail(cutShort());
+    };
+    // No `once`: its wrappers cost more than the flag.
+    request.on('data', onData).on('end', onEnd).on('error', onCutShort).on('close', onCutShort);
   });
 }
 
