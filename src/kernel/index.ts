@@ -45,7 +45,6 @@ export { createLifecycle, type Lifecycle, type LifecycleState, type Service } fr
 export { LIMITS } from './limits.ts';
 export type {
   ArtifactFile,
-  CompatibilityMode,
   CronTrigger,
   EveryTrigger,
   FunctionManifest,
@@ -58,6 +57,7 @@ export type {
   StreamTrigger,
   Trigger,
 } from './manifest.ts';
+export { COMPATIBILITY_MODES, type CompatibilityMode } from './manifest.ts';
 export { blobNotFound, checkBlobKey, checkBlobRange } from './ports/blob-rules.ts';
 export type { BlobInfo, BlobStore } from './ports/blob-store.ts';
 export type { ContextCaller, ContextProvider } from './ports/context-provider.ts';

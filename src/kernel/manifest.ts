@@ -33,14 +33,18 @@ export interface Reference {
 
 export type JsonSchema = boolean | { readonly [keyword: string]: Json };
 
-export type CompatibilityMode =
-  | 'none'
-  | 'backward'
-  | 'backward-transitive'
-  | 'forward'
-  | 'forward-transitive'
-  | 'full'
-  | 'full-transitive';
+/** How a stream's schema may change from one deployment to the next. */
+export const COMPATIBILITY_MODES = [
+  'none',
+  'backward',
+  'backward-transitive',
+  'forward',
+  'forward-transitive',
+  'full',
+  'full-transitive',
+] as const;
+
+export type CompatibilityMode = (typeof COMPATIBILITY_MODES)[number];
 
 export interface StreamManifest {
   readonly name: string;

@@ -1,4 +1,10 @@
-import { type JsonSchema, LIMITS, type StateManifest, type StreamManifest } from '../../kernel/index.ts';
+import {
+  COMPATIBILITY_MODES,
+  type JsonSchema,
+  LIMITS,
+  type StateManifest,
+  type StreamManifest,
+} from '../../kernel/index.ts';
 import type { OptionReader } from './reader.ts';
 
 export const STREAM_OPTIONS = [
@@ -17,16 +23,6 @@ export const STATE_OPTIONS = ['schema', 'ttl'] as const;
 const DAY_MS = 86_400_000;
 const LONGEST_MS = 100 * 365 * DAY_MS;
 const TB = 1024 ** 4;
-const COMPATIBILITY = [
-  'none',
-  'backward',
-  'backward-transitive',
-  'forward',
-  'forward-transitive',
-  'full',
-  'full-transitive',
-] as const;
-
 /** `card` and `customer.id` as JSON Pointer. */
 const toPointer = (path: string): string =>
   path.startsWith('/')
@@ -75,7 +71,7 @@ export function readStream(name: string, options: OptionReader): StreamManifest 
     partitions: options.integer('partitions', { min: 1, max: LIMITS.partitions, preset: 1 }),
     ...(keyPath === undefined ? {} : { keyPath }),
     ...(schema === undefined ? {} : { schema }),
-    compatibility: options.oneOf('compatibility', COMPATIBILITY, 'backward'),
+    compatibility: options.oneOf('compatibility', COMPATIBILITY_MODES, 'backward'),
     onInvalid: options.oneOf('onInvalid', ['refuse', 'divert'], 'refuse'),
     retentionMs: readRetentionMs(options, cleanup === 'compact'),
     retentionBytes: options.has('retentionBytes')

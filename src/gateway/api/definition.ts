@@ -1,4 +1,5 @@
 import {
+  COMPATIBILITY_MODES,
   type InputProblem,
   type Json,
   type JsonSchema,
@@ -17,7 +18,7 @@ const FIELDS: { readonly [name: string]: Reader } = {
   partitions: (value, path) => ({ partitions: wholeNumber(value, path) }),
   key: (value, path) => ({ keyPath: pointer(text(value, path)) }),
   schema: (value, path) => ({ schema: schema(value, path) }),
-  compatibility: (value, path) => ({ compatibility: choice(value, path, COMPATIBILITY) }),
+  compatibility: (value, path) => ({ compatibility: choice(value, path, COMPATIBILITY_MODES) }),
   onInvalid: (value, path) => ({ onInvalid: choice(value, path, ['refuse', 'divert']) }),
   retention: (value, path) => ({ retentionMs: orNull(value, path, parseDurationMs) }),
   retentionBytes: (value, path) => ({ retentionBytes: orNull(value, path, parseSizeBytes) }),
@@ -25,16 +26,6 @@ const FIELDS: { readonly [name: string]: Reader } = {
   maxRecordBytes: (value, path) => ({ maxRecordBytes: parseSizeBytes(value as string, path) }),
   repartition: (value, path) => ({ repartition: flag(value, path) }),
 };
-
-const COMPATIBILITY = [
-  'none',
-  'backward',
-  'backward-transitive',
-  'forward',
-  'forward-transitive',
-  'full',
-  'full-transitive',
-] as const;
 
 /** Reads a stream's definition; `name` comes from the body or, where it is given, from the path. Throws INVALID_INPUT. */
 export function readDefinition(body: Json, name?: string): StreamDefinition {

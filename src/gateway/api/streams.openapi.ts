@@ -1,4 +1,4 @@
-import type { Json } from '../../kernel/index.ts';
+import { COMPATIBILITY_MODES, type Json } from '../../kernel/index.ts';
 import type { OpenApiContent, OpenApiOperation, OpenApiParameter } from './route.ts';
 
 const integer = (description?: string): Json => ({
@@ -24,15 +24,7 @@ const DEFINITION = {
   key: text('Path of the key inside the value: `card`, `user.id` or a JSON Pointer.'),
   schema: { type: ['object', 'boolean'], description: 'JSON Schema that every record has to fit.' },
   compatibility: {
-    enum: [
-      'none',
-      'backward',
-      'backward-transitive',
-      'forward',
-      'forward-transitive',
-      'full',
-      'full-transitive',
-    ],
+    enum: COMPATIBILITY_MODES,
   },
   onInvalid: { enum: ['refuse', 'divert'], description: 'What happens to records that do not fit.' },
   retention: { type: ['string', 'number', 'null'], description: "A duration such as '7d'; null: for ever." },

@@ -1,4 +1,5 @@
 import {
+  COMPATIBILITY_MODES,
   type CompatibilityMode,
   formatBytes,
   formatDuration,
@@ -38,15 +39,7 @@ export const DEFAULT_STREAM_SETTINGS: StreamSettings = {
 };
 
 const CHOICES = {
-  compatibility: [
-    'none',
-    'backward',
-    'backward-transitive',
-    'forward',
-    'forward-transitive',
-    'full',
-    'full-transitive',
-  ],
+  compatibility: COMPATIBILITY_MODES,
   onInvalid: ['refuse', 'divert'],
   cleanup: ['delete', 'compact', 'compact,delete'],
 } as const;
