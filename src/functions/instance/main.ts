@@ -68,6 +68,8 @@ class Host {
   readonly #running = new Map<number, Running>();
   readonly #incoming = new Map<number, IncomingBody>();
   readonly #outgoing = new Map<number, OutgoingBody>();
+  /** Events of records whose turn has not come; the first is the one whose turn it is. */
+  readonly #turns: (() => void)[] = [];
 
   constructor(
     around: Surroundings,
@@ -121,7 +123,25 @@ class Host {
     const running = new Running(message, this.#channel.monotonic());
     this.#running.set(running.id, running);
     this.#around.capture.renew();
-    void this.#current.run(running, () => this.#runToAnswer(running, message[2]));
+    const event = message[2];
+    const begin = (): void => void this.#current.run(running, () => this.#runToAnswer(running, event));
+    if (event[0] !== 'records') begin();
+    else if (this.#turns.push(begin) === 1) this.#takeTurn();
+  }
+
+  /**
+   * Events of records begin one a turn of the event loop. Two that only compute would otherwise go on by turns at each of
+   * their awaits: the records of both would grow old in memory, and no answer would leave before both are there.
+   */
+  #takeTurn(): void {
+    this.#turns[0]!();
+    // In the first turn from here the answer leaves, if there is one already.
+    setImmediate(() =>
+      setImmediate(() => {
+        this.#turns.shift();
+        if (this.#turns.length > 0) this.#takeTurn();
+      }),
+    );
   }
 
   /** Never rejects: whatever happens becomes the one answer of this invocation. */

@@ -97,14 +97,12 @@ export function write(
 ): void {
   const { store, partition, expiresAtMs } = target;
   const { key, text } = record;
-  const entry: PendingWrite = {
-    store,
-    partition,
-    key,
-    keyText: text,
-    value: change.value,
-    ...(expiresAtMs === undefined || change.value === null ? {} : { expiresAtMs }),
-  };
+  const { value } = change;
+  // Written out, because spreading costs more than the whole rest, and hundreds of thousands pass per second.
+  const entry: PendingWrite =
+    expiresAtMs === undefined || value === null
+      ? { store, partition, key, keyText: text, value }
+      : { store, partition, key, keyText: text, value, expiresAtMs };
   state.pending.set(text, entry);
   let set = writes.get(state);
   if (!set) writes.set(state, (set = new Map()));
