@@ -148,7 +148,7 @@ class GroupCommitLog implements WriteAheadLog {
   readonly #fail = (operation: string, error: unknown): MillraceError => {
     const detail = error instanceof Error ? error.message : String(error);
     if (!this.#failure) {
-      const message = `The this.#disk failed to ${operation}: ${detail} Nothing is written until a restart has recovered the log.`;
+      const message = `The disk failed to ${operation}: ${detail} Nothing is written until a restart has recovered the log.`;
       this.#failure = new MillraceError('DISK_FAILED', message, { cause: error });
       signal('log.failed', { operation, detail });
     }
