@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { scratchFolder } from './lib/calibration.ts';
 import { bench, median } from './lib/harness.ts';
-
-const PROGRAM = new URL('../examples/payments/main.ts', import.meta.url).pathname;
+import { startArguments } from './lib/payments.ts';
 
 interface Start {
   readonly readyMs: number;
@@ -16,7 +15,9 @@ interface Start {
 async function start(data: string): Promise<Start> {
   const begin = performance.now();
   const flags = ['--json', '--data', data, '--edge-port', '0', '--api-port', '0'];
-  const child = spawn(process.execPath, [PROGRAM, ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...startArguments(), ...flags], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const exited = once(child, 'exit');
   try {
     for await (const line of createInterface({ input: child.stdout })) {

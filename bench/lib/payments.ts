@@ -11,7 +11,16 @@ import {
   type SourcePayment,
 } from '../../examples/payments/traffic/source.ts';
 
-const PROGRAM = new URL('../../examples/payments/main.ts', import.meta.url).pathname;
+const ROOT = new URL('../../', import.meta.url);
+
+/** What `npm start` gives to Node: its flags and the program. npm itself is left out. */
+export function startArguments(): readonly string[] {
+  const { scripts } = JSON.parse(readFileSync(new URL('package.json', ROOT), 'utf8')) as {
+    scripts: { start: string };
+  };
+  const [, ...given] = scripts.start.split(' ');
+  return given.map((each) => (each.startsWith('-') ? each : new URL(each, ROOT).pathname));
+}
 
 export interface PaymentsRun {
   readonly summary: Summary;
@@ -25,7 +34,7 @@ export interface PaymentsRun {
 export async function runPayments(data: string, args: readonly string[]): Promise<PaymentsRun> {
   const begin = performance.now();
   const ports = ['--edge-port', '0', '--api-port', '0'];
-  const child = spawn(process.execPath, [PROGRAM, '--data', data, '--json', ...ports, ...args], {
+  const child = spawn(process.execPath, [...startArguments(), '--data', data, '--json', ...ports, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: environment(),
   });

@@ -25,6 +25,7 @@ const HELP = `Runs Millrace with the payments example and traffic for it.
 class UsageError extends Error {}
 
 // What lives on this heap is small and what dies on it much: by default V8 lets it grow to four times what lives.
+// The young generation is bounded by a flag of the start script, since V8 reads that one only before its heap is there.
 setFlagsFromString('--heap-growing-percent=60');
 
 try {

@@ -100,13 +100,25 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export type WireHeaders = readonly (readonly [name: string, value: string])[];
 
-export type WireEmit = readonly [
+export type EmitRow = readonly [
   stream: string,
   key: string | undefined,
   position: number,
   sizeBytes: number,
   causeOffset: number | undefined,
   headers: WireHeaders | undefined,
+];
+
+/**
+ * Emits of one event as one table, for the same reason as state writes: five numbers a row, index into `streams`, position
+ * and size of the value, offset of the record it came from (NaN: the whole batch), index into `headers` (-1: none). `keys`
+ * holds one a row, or nothing when no emit has one.
+ */
+export type WireEmits = readonly [
+  streams: readonly string[],
+  keys: readonly (string | undefined)[],
+  headers: readonly WireHeaders[],
+  rows: Float64Array,
 ];
 
 /** `sizeBytes` is -1 for an entry to remove. */
@@ -157,7 +169,7 @@ export type FromInstance =
       id: number,
       failed: readonly (readonly [offset: number, error: WireError])[],
       skipped: readonly number[],
-      emits: readonly WireEmit[],
+      emits: WireEmits,
       state: WireStateWrites,
       bytes: Uint8Array,
     ]

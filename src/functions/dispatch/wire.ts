@@ -12,6 +12,7 @@ import {
   type FromInstance,
   type Payload,
   TEXT_LIMIT_BYTES,
+  type WireEmits,
   type WireError,
   type WireEvent,
   type WireStateWrites,
@@ -107,13 +108,27 @@ export function recordsValue(
   const result: RecordsResult = {
     failed: failed.map(([offset, error]) => ({ offset, error: errorOf(error) })),
     skipped,
-    emits: emits.map(([stream, key, position, sizeBytes, causeOffset, headers]): Emit => {
-      const value = bytes.subarray(position, position + sizeBytes);
-      return { stream, value, key, headers: headersOf(headers), causeOffset };
-    }),
+    emits: emitsOf(emits, bytes),
     state: changesOf(writes, bytes),
   };
   return { kind: 'records', result };
+}
+
+function emitsOf([streams, keys, headers, rows]: WireEmits, bytes: Uint8Array): Emit[] {
+  const emits: Emit[] = [];
+  for (let at = 0; at < rows.length; at += 5) {
+    const position = rows[at + 1]!;
+    const cause = rows[at + 3]!;
+    const place = rows[at + 4]!;
+    emits.push({
+      stream: streams[rows[at]!]!,
+      value: bytes.subarray(position, position + rows[at + 2]!),
+      key: keys[emits.length],
+      headers: place < 0 ? NO_HEADERS : headersOf(headers[place]),
+      causeOffset: Number.isNaN(cause) ? undefined : cause,
+    });
+  }
+  return emits;
 }
 
 function changesOf([states, rows]: WireStateWrites, bytes: Uint8Array): StateChange[] {

@@ -1,8 +1,8 @@
 import {
+  type EmitRow,
   HELD_LIMIT_BYTES,
   PAYLOAD_LIMIT_BYTES,
   type StateWriteRow,
-  type WireEmit,
   type WireHeaders,
 } from '../protocol.ts';
 import { tooLarge } from './payload.ts';
@@ -56,7 +56,7 @@ export interface StateSlot {
  * wrote is visible to later calls of the same key at once, and taken back if it fails.
  */
 export class Held {
-  readonly emits: WireEmit[] = [];
+  readonly emits: EmitRow[] = [];
   readonly writes: StateWriteRow[] = [];
   readonly #arena: Arena;
   readonly #undo: (() => void)[] | undefined;

@@ -1,4 +1,4 @@
-import type { FromInstance, StateWriteRow, WireError, WireRecords, WireStateWrites } from '../protocol.ts';
+import type { FromInstance, WireError, WireRecords } from '../protocol.ts';
 import { createContext, type Effects, notJson, type Surroundings, wireHeaders } from './context.ts';
 import { describeThrown, InstanceError } from './errors.ts';
 import { Arena, Held } from './held.ts';
@@ -6,6 +6,7 @@ import { PlatformError } from './platform-error.ts';
 import { type DecodedRecords, decodeRecords, type HandlerRecord } from './record-decoding.ts';
 import type { Running } from './running.ts';
 import { createStateCell, createStateTable, type StateTable } from './states.ts';
+import { emitsTable, writesTable } from './tables.ts';
 
 export type Handler = (event: unknown, context: unknown) => unknown;
 
@@ -85,8 +86,8 @@ class RecordsRun {
 
   result(): FromInstance {
     const { id } = this.#running;
-    const emits = this.#succeeded.flatMap((held) => held.emits);
-    const writes = tableOf(this.#succeeded.flatMap((held) => held.writes));
+    const emits = emitsTable(this.#succeeded.flatMap((held) => held.emits));
+    const writes = writesTable(this.#succeeded.flatMap((held) => held.writes));
     this.#failed.sort((a, b) => a[0] - b[0]);
     this.#skipped.sort((a, b) => a - b);
     return ['records', id, this.#failed, this.#skipped, emits, writes, this.#arena.take()];
@@ -187,21 +188,6 @@ class RecordsRun {
     }
     throw new TypeError('ctx.state takes one of the records of this invocation as its second argument.');
   }
-}
-
-function tableOf(writes: readonly StateWriteRow[]): WireStateWrites {
-  const states: string[] = [];
-  const rows = new Float64Array(writes.length * 4);
-  writes.forEach(([state, offset, position, sizeBytes], index) => {
-    let place = states.indexOf(state);
-    if (place < 0) place = states.push(state) - 1;
-    const at = index * 4;
-    rows[at] = place;
-    rows[at + 1] = offset;
-    rows[at + 2] = position;
-    rows[at + 3] = sizeBytes;
-  });
-  return [states, rows];
 }
 
 const FAILED_BY_HANDLER: WireError = [

@@ -1,8 +1,7 @@
 import type { Assignment, StateView, StateWrite } from '../../streams/index.ts';
 import type { StateChange, StateValues } from '../invocation.ts';
-import { keyText } from './slab.ts';
 import type { Work } from './types.ts';
-import { sizeOf } from './work.ts';
+import { keyTextAt, sizeOf } from './work.ts';
 
 /** A write that the function made and no commit has confirmed. */
 interface PendingWrite extends StateWrite {
@@ -58,7 +57,7 @@ export function packValues(state: KeyedState, work: Work, nowMs: number, maxByte
   const seen = new Set<string>();
   let size = 0;
   for (let at = 0; at < sizeOf(work); at++) {
-    const text = keyText(work.slabs[at]!, work.indexes[at]!);
+    const text = keyTextAt(work, at);
     const repeated = text !== null && seen.has(text);
     const value = text === null || repeated ? undefined : currentValue(state, text, nowMs);
     const bytes = 4 + (value?.length ?? 0);

@@ -3,9 +3,9 @@ import type { FunctionError, RecordsResult, StateChange } from '../invocation.ts
 import { encodeEmits } from './emits.ts';
 import { type KeyedState, type WriteTarget, write as writeState } from './pending-state.ts';
 import type { RunnerContext, Unfinished } from './runner-context.ts';
-import { keyOf, keyText } from './slab.ts';
+import { keyOf } from './slab.ts';
 import type { Work } from './types.ts';
-import { offsetAt, part, sizeOf } from './work.ts';
+import { keyTextAt, offsetAt, part, sizeOf } from './work.ts';
 
 export interface Settled extends Unfinished {
   readonly done: Work;
@@ -91,7 +91,7 @@ function without(sub: Work, failed: ReadonlyMap<number, FunctionError>, skipped:
 function skipBehind(sub: Work, failed: ReadonlyMap<number, FunctionError>, skipped: Set<number>): void {
   const broken = new Set<string>();
   for (let at = 0; at < sizeOf(sub); at++) {
-    const text = keyText(sub.slabs[at]!, sub.indexes[at]!);
+    const text = keyTextAt(sub, at);
     if (text === null) continue;
     const offset = offsetAt(sub, at);
     if (failed.has(offset)) broken.add(text);
@@ -197,6 +197,6 @@ function writeChange(
   const slab = sub.slabs[at]!;
   const index = sub.indexes[at]!;
   // The key is a view of the fetch, which the write keeps in memory until it is committed: no longer than its slab lives.
-  const record = { key: keyOf(slab, index)!, text: keyText(slab, index)! };
+  const record = { key: keyOf(slab, index)!, text: keyTextAt(sub, at)! };
   writeState(target.keyed, record, change, target, context.committer.writes);
 }

@@ -7,6 +7,8 @@ export interface Work {
   readonly slabs: Slab[];
   readonly indexes: number[];
   readonly locks: number[];
+  /** Keys as strings, once somebody asked for them (`keyTextAt`). */
+  readonly texts: (string | null | undefined)[];
   bytes: number;
 }
 

@@ -1,9 +1,9 @@
 import { BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES } from '../../streams/index.ts';
-import type { Slab } from './slab.ts';
+import { keyText, type Slab } from './slab.ts';
 import type { PartitionQueue, Work } from './types.ts';
 
 export function emptyWork(queue: PartitionQueue): Work {
-  return { queue, slabs: [], indexes: [], locks: [], bytes: 0 };
+  return { queue, slabs: [], indexes: [], locks: [], texts: [], bytes: 0 };
 }
 
 export function pick(work: Work, slab: Slab, index: number): void {
@@ -18,6 +18,13 @@ export function offsetAt(work: Work, at: number): number {
   return work.slabs[at]!.offsets[work.indexes[at]!]!;
 }
 
+/** The key as `keyText` says, made once for all who ask: the state that is sent along and the writes that come back. */
+export function keyTextAt(work: Work, at: number): string | null {
+  let text = work.texts[at];
+  if (text === undefined) work.texts[at] = text = keyText(work.slabs[at]!, work.indexes[at]!);
+  return text;
+}
+
 /** The records at `positions` of `work`; the keys stay with `work`. */
 export function part(work: Work, positions: Iterable<number>): Work {
   const taken = emptyWork(work.queue);
@@ -27,6 +34,7 @@ export function part(work: Work, positions: Iterable<number>): Work {
 
 /** Sorts by offset. Records of one key are in that order already, whatever they waited for. */
 export function sortWork(work: Work): void {
+  work.texts.length = 0;
   const order = work.indexes.map((_, at) => at).sort((a, b) => offsetAt(work, a) - offsetAt(work, b));
   const { slabs, indexes } = part(work, order);
   for (let at = 0; at < order.length; at++) {
