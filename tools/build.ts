@@ -2,13 +2,14 @@
  * Makes `dist/`: the package as it is published. JavaScript and types from `src/`, files that are not code beside them,
  * and a package.json of its own, so that this repository's package.json can point at sources.
  *   npm run build && npm pack ./dist
+ * `npm run build -- FOLDER` makes it there instead.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 const root = new URL('..', import.meta.url).pathname;
-const dist = join(root, 'dist');
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
 
 rmSync(dist, { recursive: true, force: true });
 compile();
@@ -18,7 +19,10 @@ writePackage();
 
 function compile(): void {
   const compiler = join(root, 'node_modules/.bin/tsc');
-  const run = spawnSync(compiler, ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  const run = spawnSync(compiler, ['-p', 'tsconfig.build.json', '--outDir', dist], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (run.status !== 0) process.exit(run.status ?? 1);
 }
 

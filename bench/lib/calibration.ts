@@ -43,6 +43,37 @@ export async function sequentialWrite(folder: string, totalBytes = 512 * 1024 * 
   return totalBytes / seconds;
 }
 
+/**
+ * Speed of writing pieces of `pieceBytes`, each followed by an fdatasync, over a file whose blocks are there: what a log
+ * that syncs once a group can reach when it does nothing else, in bytes a second.
+ */
+export async function syncedWrite(
+  folder: string,
+  pieceBytes: number,
+  totalBytes = 256 * 1024 * 1024,
+): Promise<number> {
+  const path = join(folder, 'synced-write-calibration');
+  const file = await open(path, 'w');
+  const piece = Buffer.alloc(pieceBytes, 7);
+  try {
+    // As large as the files that the log writes over and over.
+    const fileBytes = 32 * 1024 * 1024;
+    for (let position = 0; position < fileBytes + pieceBytes; position += pieceBytes) {
+      await file.write(piece, 0, pieceBytes, position);
+    }
+    await file.sync();
+    const begin = performance.now();
+    for (let written = 0; written < totalBytes; written += pieceBytes) {
+      await file.write(piece, 0, pieceBytes, written % fileBytes);
+      await file.datasync();
+    }
+    return totalBytes / ((performance.now() - begin) / 1000);
+  } finally {
+    await file.close();
+    rmSync(path);
+  }
+}
+
 export function fsyncReadings(latency: { p50Ms: number; p99Ms: number }): Reading[] {
   return [
     { what: 'calibration: one fsync, p50', value: latency.p50Ms, unit: 'ms' },

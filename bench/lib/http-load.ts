@@ -53,9 +53,10 @@ export interface StartedPlatform extends RunningServer {
   readonly startedInMs: number;
 }
 
+const workingTree = new URL('../../bin/millrace.js', import.meta.url).pathname;
+
 /** `millrace start` on a folder of its own, as users run it; with `--cpu-prof` when MILLRACE_BENCH_PROFILE names a folder. */
-export async function startPlatform(dataFolder: string): Promise<StartedPlatform> {
-  const binary = new URL('../../bin/millrace.js', import.meta.url).pathname;
+export async function startPlatform(dataFolder: string, binary = workingTree): Promise<StartedPlatform> {
   const profile = process.env.MILLRACE_BENCH_PROFILE;
   const nodeFlags = profile ? ['--cpu-prof', '--cpu-prof-dir', profile] : [];
   const ports = ['--api-port', '0', '--edge-port', '0'];

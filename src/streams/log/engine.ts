@@ -128,7 +128,7 @@ async function open(options: EmbeddedLogOptions, tuning: LogTuning): Promise<Run
     flusher.exclusively(async () => {
       for (const { partition, segment } of garbage.splice(0)) await files.remove(partition, segment);
     });
-  const reader = createReader(files);
+  const reader = createReader(files, clock);
   const core: Core = {
     ...{ disk, clock, random, topics, groups, transactions, files, flusher, appender, reader, garbage },
     mutex: keyedMutex(),

@@ -1,4 +1,4 @@
-import { MillraceError, signal, signalled } from '../../kernel/index.ts';
+import { type Clock, MillraceError, signal, signalled } from '../../kernel/index.ts';
 import type { FetchRequest, FetchResult } from '../port.ts';
 import { readInt32, readInt64 } from '../record-batch/bytes.ts';
 import { BATCH_HEADER_BYTES, batchSizeAt, crcMatches, splitBatches } from '../record-batch/index.ts';
@@ -11,6 +11,8 @@ import { INDEX_EVERY_BYTES } from './sparse-index.ts';
 /** One fetch checks the CRC of at most about this much: 2 ms of the main thread. */
 const FETCH_BYTES = 4 * 1024 * 1024;
 const SLICE_BYTES = 512 * 1024;
+/** A slice that takes longer came from the disk, not from the memory of the system. */
+const COLD_SLICE_MS = 0.5;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -33,12 +35,38 @@ interface Start {
 
 class BatchReader implements Reader {
   readonly #files: SegmentFiles;
+  readonly #clock: Clock;
+  readonly #discarded = new Uint8Array(SLICE_BYTES);
+  #readingAhead = false;
   /** Where the last fetch of a segment ended: sequential readers skip the index and the walk behind it. */
   readonly #hints = new WeakMap<Segment, Start>();
 
-  constructor(files: SegmentFiles) {
+  constructor(files: SegmentFiles, clock: Clock) {
     this.#files = files;
+    this.#clock = clock;
   }
+
+  /**
+   * Has the system fetch what a sequential reader of a cold segment asks for next, while the bytes before are checked and
+   * used. Nothing is kept here (F1), one at a time.
+   */
+  readonly #readAhead = async (partition: Partition, segment: Segment, from: number, maxBytes: number) => {
+    if (this.#readingAhead || from >= segment.bytes) return;
+    this.#readingAhead = true;
+    const end = Math.min(segment.bytes, from + maxBytes + INDEX_EVERY_BYTES);
+    try {
+      const open = await this.#files.acquire(partition, segment);
+      const reads: Promise<number>[] = [];
+      for (let at = from; at < end; at += SLICE_BYTES) {
+        reads.push(open.file.read(this.#discarded.subarray(0, end - at), at));
+      }
+      // All of them have to be over before the file may be closed.
+      await Promise.allSettled(reads);
+      this.#files.release(open);
+    } finally {
+      this.#readingAhead = false;
+    }
+  };
 
   readonly #fromSegment = async (
     partition: Partition,
@@ -49,8 +77,17 @@ class BatchReader implements Reader {
   ): Promise<Uint8Array> => {
     const open = await this.#files.acquire(partition, segment);
     try {
+      const isSequential = this.#hints.get(segment)?.offset === offset;
       for (let start = await this.#startOf(partition, segment, open, offset); ; ) {
-        const found = await readRun(segment, open, start, { offset, end, maxBytes });
+        const began = this.#clock.monotonic();
+        const found = await readRun(segment, open, start, { offset, end, maxBytes }, () => {
+          const sliceMs = (this.#clock.monotonic() - began) / Math.max(1, maxBytes / SLICE_BYTES);
+          if (!isSequential || sliceMs < COLD_SLICE_MS) return;
+          // The fetch that comes next reads the same bytes, and tells when they cannot be read.
+          void this.#readAhead(partition, segment, start.position + maxBytes, maxBytes).catch(
+            () => undefined,
+          );
+        });
         if (found.batches.length > 0) {
           this.#hints.set(segment, { offset: found.nextOffset, position: found.nextPosition });
           return found.batches;
@@ -128,8 +165,8 @@ class BatchReader implements Reader {
   };
 }
 
-export function createReader(files: SegmentFiles): Reader {
-  return new BatchReader(files);
+export function createReader(files: SegmentFiles, clock: Clock): Reader {
+  return new BatchReader(files, clock);
 }
 
 /** A segment that retention or compaction took away under the reader: look again in what is there now. */
@@ -204,6 +241,7 @@ async function readRun(
   open: OpenSegment,
   start: Start,
   want: { offset: number; end: number; maxBytes: number },
+  whenRead: () => void,
 ): Promise<Run> {
   let { position, offset: expected } = start;
   let slack = INDEX_EVERY_BYTES;
@@ -211,6 +249,7 @@ async function readRun(
     const size = Math.min(segment.bytes - position, want.maxBytes + slack);
     const chunk = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
     const filled = await readSliced(open, chunk, position);
+    whenRead();
     const run = takeRun(
       filled < size ? chunk.subarray(0, filled) : chunk,
       { position, offset: expected },

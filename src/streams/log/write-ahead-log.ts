@@ -23,6 +23,8 @@ const FILE_MAGIC = 0x4d57414c;
 const GATHER_BELOW_BYTES = 32 * 1024;
 /** Growing a file by zeros ahead of the frames keeps its metadata out of most syncs. */
 const GROW_BYTES = 1024 * 1024;
+/** Zeros that are synced at once when a file is filled beforehand. */
+const PREPARE_BYTES = 512 * 1024;
 /** A log that has written this much since its start is busy enough for files that are filled with zeros beforehand. */
 const BUSY_BYTES = 1024 * 1024;
 
@@ -128,6 +130,7 @@ class GroupCommitLog implements WriteAheadLog {
   #failure: MillraceError | undefined;
   /** Full files, oldest first, whose frames are still needed. */
   readonly #full: WalFile[] = [];
+  #fullBytes = 0;
   readonly #free: { path: string; bytes: number }[];
   readonly #old: OldFile[];
   #oldBytes: number;
@@ -170,11 +173,15 @@ class GroupCommitLog implements WriteAheadLog {
       const file = await this.#disk.open(spare.path, { create: true });
       try {
         while (spare.bytes < this.#options.fileBytes) {
-          const piece = this.#zeros.subarray(0, this.#options.fileBytes - spare.bytes);
+          const piece = this.#zeros.subarray(
+            0,
+            Math.min(PREPARE_BYTES, this.#options.fileBytes - spare.bytes),
+          );
           await file.write([piece], spare.bytes);
+          // Each piece by itself: one sync of the whole file would keep the disk from the groups for as long as it takes.
+          await file.sync();
           spare.bytes += piece.length;
         }
-        await file.sync();
       } finally {
         await file.close();
       }
@@ -228,6 +235,7 @@ class GroupCommitLog implements WriteAheadLog {
     ) {
       await this.#current.file.close();
       this.#full.push(this.#current);
+      this.#fullBytes += this.#current.usedBytes;
       this.#current = undefined;
     }
     this.#current ??= await this.#openNext();
@@ -398,16 +406,13 @@ class GroupCommitLog implements WriteAheadLog {
   }
 
   get liveBytes(): WriteAheadLog['liveBytes'] {
-    return (
-      this.#oldBytes +
-      this.#full.reduce((sum, file) => sum + file.usedBytes, 0) +
-      (this.#current?.usedBytes ?? 0)
-    );
+    return this.#oldBytes + this.#fullBytes + (this.#current?.usedBytes ?? 0);
   }
 
   readonly release: WriteAheadLog['release'] = (upTo) => {
     while (this.#full.length > 0 && this.#full[0]!.lastSequence <= upTo) {
       const file = this.#full.shift()!;
+      this.#fullBytes -= file.usedBytes;
       this.#free.push({ path: file.path, bytes: file.allocatedBytes });
     }
     while (this.#old.length > 0 && this.#old[0]!.lastSequence <= upTo) {
