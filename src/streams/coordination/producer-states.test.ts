@@ -152,4 +152,18 @@ describe('transactions of one partition', () => {
     again.startAt(3);
     assert.deepEqual(again.abortedBetween(0, 9), []);
   });
+
+  it('is not changed by markers of before its snapshot that are replayed over it', () => {
+    const states = new ProducerStates();
+    open(states, 1, 0);
+    states.mark({ producerId: 1, producerEpoch: 0, outcome: 'abort' }, 1, 0);
+    const second = batch(1, 1, { producerId: 1, transactional: true });
+    states.append(second, 2, 0);
+    const again = new ProducerStates(states.snapshot());
+    again.mark({ producerId: 1, producerEpoch: 0, outcome: 'abort' }, 1, 0);
+    assert.deepEqual(again.snapshot(), states.snapshot());
+    again.append(second, 2, 0);
+    again.mark({ producerId: 1, producerEpoch: 0, outcome: 'commit' }, 3, 0);
+    assert.deepEqual(again.abortedBetween(2, 9), [], 'what was committed is not among the aborted');
+  });
 });

@@ -124,6 +124,8 @@ export class ProducerStates {
   mark(marker: Marker, offset: number, nowMs: number): Undo {
     const before = this.#producers.get(marker.producerId);
     if (before && marker.producerEpoch < before.epoch) return NOTHING_TO_UNDO;
+    // A replay over a newer snapshot: the marker ended an earlier transaction, which the snapshot knows of.
+    if (offset < (before?.transactionStartOffset ?? 0)) return NOTHING_TO_UNDO;
     const { completed, aborted } = { completed: this.#completed, aborted: this.#aborted };
     const firstOffset = before?.transactionStartOffset;
     if (firstOffset !== undefined) {
