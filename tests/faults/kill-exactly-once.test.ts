@@ -32,6 +32,8 @@ async function untilRead({ consumers }: FunctionPlatform): Promise<void> {
     assert.ok(left > 0, JSON.stringify(consumers.list()));
     await wait(20);
   }
+  // What is handled may still be on its way to the disk: only then can it be read.
+  await consumers.idle();
 }
 
 interface Value {
