@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import { besideBare } from './lib/beside-bare.ts';
 import { scratchFolder } from './lib/calibration.ts';
 import { deployApp } from './lib/deploy.ts';
 import { bench } from './lib/harness.ts';
-import { type LoadPlan, type LoadResult, runLoad, startBareServer, startPlatform } from './lib/http-load.ts';
+import { type LoadPlan, startPlatform } from './lib/http-load.ts';
 
 const CLIENTS = 64;
 
@@ -22,37 +23,13 @@ await bench({
       durationMs: short ? 1500 : 8000,
       ...(ratePerSecond === undefined ? {} : { ratePerSecond }),
     });
-    say('bare node:http');
-    const before = await measureBare(plan);
-    await using platform = await startPlatform(join(scratch.path, 'data'));
-    const source = `import { fn } from 'millrace';\nexport const noop = fn('noop', {}, async () => ({ records: 1 }));\n`;
-    await deployApp(join(scratch.path, 'app'), platform.api, source);
-    say('millrace');
-    const ours = checked(await runLoad(plan(platform.port)));
-    say('bare node:http again');
-    const after = await measureBare(plan);
-    const rate = ours.requests / ours.seconds;
-    say('millrace at 70 % of that');
-    const calm = checked(await runLoad(plan(platform.port, rate * 0.7)));
-    const bare = Math.max(before, after);
-    return [
-      { what: 'calibration: bare node:http, the same clients', value: bare, unit: 'requests/s' },
-      { what: 'invocations a second', value: rate, unit: 'requests/s' },
-      { what: 'of bare node:http', value: rate / bare, unit: 'ratio', reach: { atLeast: 0.6 } },
-      { what: 'p50 at full load', value: ours.p50Ms, unit: 'ms' },
-      { what: 'load of the calm run', value: calm.requests / calm.seconds, unit: 'requests/s' },
-      { what: 'p99 at 70 % load', value: calm.p99Ms, unit: 'ms', reach: { atMost: 5 } },
-    ];
+    await using open = new AsyncDisposableStack();
+    const openDoor = async (): Promise<number> => {
+      const platform = open.use(await startPlatform(join(scratch.path, 'data')));
+      const source = `import { fn } from 'millrace';\nexport const noop = fn('noop', {}, async () => ({ records: 1 }));\n`;
+      await deployApp(join(scratch.path, 'app'), platform.api, source);
+      return platform.port;
+    };
+    return besideBare(plan, openDoor, say);
   },
 });
-
-async function measureBare(plan: (port: number) => LoadPlan): Promise<number> {
-  await using server = await startBareServer();
-  const result = await runLoad(plan(server.port));
-  return result.requests / result.seconds;
-}
-
-function checked(result: LoadResult): LoadResult {
-  if (result.failures > 0) throw new Error(`${result.failures} requests failed.`);
-  return result;
-}

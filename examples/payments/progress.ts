@@ -126,7 +126,7 @@ export class Progress {
     const { signal } = this.following;
     for await (const record of this.platform.streams.follow('alerts', { from: 'start', signal })) {
       this.alertsRead++;
-      const alert = JSON.parse(decoder.decode(record.value!)) as { payment: number; rule: string };
+      const alert = JSON.parse(decoder.decode(record.value!)) as { payment: number };
       this.scoreboard.alert(alert, performance.now());
     }
   }

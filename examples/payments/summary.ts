@@ -25,8 +25,6 @@ export class Scoreboard {
   private readonly sent = new SentTimes();
   private readonly latencies = new Latencies();
   private highestId = -1;
-  duplicateAlerts = 0;
-  private readonly seen = new Set<string>();
 
   /** `sentMs` is undefined for payments of earlier runs, whose latency nobody can tell. */
   note(payments: readonly SourcePayment[], sentMs: number | undefined): void {
@@ -37,10 +35,7 @@ export class Scoreboard {
     }
   }
 
-  alert(alert: { readonly payment: number; readonly rule: string }, nowMs: number): void {
-    const key = `${alert.payment} ${alert.rule}`;
-    if (this.seen.has(key)) this.duplicateAlerts++;
-    this.seen.add(key);
+  alert(alert: { readonly payment: number }, nowMs: number): void {
     this.alerted.add(alert.payment);
     const sentMs = this.sent.of(alert.payment);
     if (sentMs !== undefined) this.latencies.add(nowMs - sentMs);
