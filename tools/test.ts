@@ -4,6 +4,7 @@
  *   npm test -- src/kernel        only the test files whose path holds one of the words
  *   npm run test:faults           kills, torn writes, full disks, in full; `-- --sample` runs a few of each
  *   npm run test:browser          the pages in headless Chromium
+ *   npm run test:conformance      outside clients and suites, where they are installed
  */
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -15,24 +16,16 @@ const words = arguments_.filter((word) => !word.startsWith('--'));
 const faults = flags.has('--faults');
 
 const browser = flags.has('--browser');
+const conformance = flags.has('--conformance');
 
-const known = new Set(['--faults', '--sample', '--browser']);
+const known = new Set(['--faults', '--sample', '--browser', '--conformance']);
 const unknown = [...flags].find((flag) => !known.has(flag));
 if (unknown) {
   console.error(`Unknown option ${unknown}. Known: ${[...known].join(', ')}.`);
   process.exit(2);
 }
 
-const patterns = faults
-  ? ['tests/faults/**/*.test.ts']
-  : browser
-    ? ['tests/browser/**/*.test.ts']
-    : [
-        'src/**/*.test.ts',
-        'examples/**/*.test.ts',
-        'tests/e2e/**/*.test.ts',
-        'tests/repository/**/*.test.ts',
-      ];
+const patterns = patternsOf();
 const files = globSync(patterns, { exclude: ['**/node_modules/**', '**/dist/**'] })
   .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
   .sort();
@@ -41,12 +34,15 @@ if (files.length === 0) {
   process.exit(1);
 }
 
+/** Whole runs of outside suites take minutes; a full fault run takes hours. */
+const timeoutMs = faults || conformance ? 3_600_000 : 120_000;
+
 const run = spawnSync(
   process.execPath,
   [
     '--test',
-    `--test-concurrency=${faults ? 1 : Math.max(2, availableParallelism())}`,
-    `--test-timeout=${faults ? 3_600_000 : 120_000}`,
+    `--test-concurrency=${faults || conformance ? 1 : Math.max(2, availableParallelism())}`,
+    `--test-timeout=${timeoutMs}`,
     ...files,
   ],
   {
@@ -58,3 +54,15 @@ const run = spawnSync(
   },
 );
 process.exit(run.status ?? 1);
+
+function patternsOf(): readonly string[] {
+  if (faults) return ['tests/faults/**/*.test.ts'];
+  if (browser) return ['tests/browser/**/*.test.ts'];
+  if (conformance) return ['tests/conformance/**/*.test.ts'];
+  return [
+    'src/**/*.test.ts',
+    'examples/**/*.test.ts',
+    'tests/e2e/**/*.test.ts',
+    'tests/repository/**/*.test.ts',
+  ];
+}
