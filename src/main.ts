@@ -34,11 +34,17 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
+  createHandlerRegistry,
+  createHandlers,
+  createKafkaDoor,
   type Edge,
   edgeSection,
   functionRoutes,
+  type KafkaDoor,
+  type KafkaDoorOptions,
   observeRoutes,
   operationRoutes,
+  parseAdvertised,
   type RouteGroup,
   redriveRoutes,
   secretRoutes,
@@ -73,7 +79,6 @@ import {
   type Service,
   type StateStore,
   siblingModule,
-  signal,
   systemClock,
   systemRandom,
   writeAddresses,
@@ -227,7 +232,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const addresses = (): Addresses => ({
     edge: edge.url === '' ? null : edge.url,
     api: api?.url ?? null,
-    kafka: null,
+    kafka: kafka?.address ?? null,
   });
   const status = () => ({
     ...statusOf(streams),
@@ -268,6 +273,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
+  const kafka = openKafka(config, { streams, clock, random, guard, overrides });
+
   const lifecycle = createLifecycle([
     ...substrate.services,
     samples,
@@ -284,6 +291,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     doorCheck(config, tokens),
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
+    ...(kafka ? [kafka] : []),
     ...(overrides.memory ? [] : [addressBook(folder, addresses)]),
   ]);
 
@@ -445,7 +453,7 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, kafkaHost, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
@@ -455,13 +463,13 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
           'TLS needs both --tls-certificate and --tls-key. Give the other one too.',
         );
       }
-      if (kafkaPort !== 'off') {
-        const message = 'This version has no Kafka door; --kafka-port opens nothing.';
-        signal('platform.log', { level: 'warn', room: 'gateway', message });
-      }
-      if (apiPort === 'off') return;
+      const tls = tlsCertificate !== null;
       const authentication = (await tokens.list()).length > 0;
-      checkDoor({ door: 'api', host: apiHost, tls: tlsCertificate !== null, tlsEndsInFront, authentication });
+      const check = (door: 'api' | 'kafka', host: string, port: number | 'off'): void => {
+        if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
+      };
+      check('api', apiHost, apiPort);
+      check('kafka', kafkaHost, kafkaPort);
     },
   };
 }
@@ -477,6 +485,33 @@ function openApi(
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function openKafka(
+  config: PlatformConfig,
+  {
+    overrides,
+    ...parts
+  }: Pick<KafkaDoorOptions, 'clock' | 'guard'> & {
+    readonly streams: Streams;
+    readonly random: Random;
+    readonly overrides: PlatformOverrides;
+  },
+): KafkaDoor | undefined {
+  const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
+  if (kafkaPort === 'off') return undefined;
+  const cluster = { id: 'millrace', nodeId: 0 };
+  return createKafkaDoor({
+    ...parts,
+    registry: createHandlerRegistry(createHandlers({ ...parts, cluster })),
+    host: kafkaHost,
+    port: kafkaPort,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
+    ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),
