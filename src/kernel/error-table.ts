@@ -96,7 +96,11 @@ export const ERROR_TABLE = {
 
   // Models
   MODEL_INVALID: { status: 422, action: 'fix', title: 'The model is broken' },
-  MODEL_UNSUPPORTED: { status: 422, action: 'fix', title: 'The model needs what this evaluator does not have' },
+  MODEL_UNSUPPORTED: {
+    status: 422,
+    action: 'fix',
+    title: 'The model needs what this evaluator does not have',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
