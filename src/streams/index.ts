@@ -35,7 +35,9 @@ export {
   type FetchRequest,
   type FetchResult,
   type GroupAdmin,
+  type GroupHolder,
   type GroupInfo,
+  type GroupKind,
   type JoinOptions,
   type LogStore,
   type Membership,
@@ -50,6 +52,7 @@ export {
   type TopicConfig,
   type TopicInfo,
   type TopicPartition,
+  type TransactionInfo,
   type VerifyProgress,
   type VerifyReport,
 } from './port.ts';
