@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type Clock, LIMITS, type Service } from '../../kernel/index.ts';
 import { bind } from './bind.ts';
 import { refuseMalformed } from './malformed.ts';
-import { loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
+import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
 
 export interface DoorLimits {
   /** Largest body of a request. */
@@ -81,7 +81,8 @@ export function createDoor(options: DoorOptions, by: DoorServer): Door {
     };
 
   const listen = async (): Promise<void> => {
-    server = await createBoundedServer(options.tls, limits);
+    const tls = options.tls && { ...options.tls, seen: await fingerprint(options.tls) };
+    server = await createBoundedServer(tls, limits);
     server.on('request', watched(by.serve));
     server.on('checkContinue', watched(by.serveExpecting));
     server.on('clientError', refuseMalformed);
@@ -89,7 +90,7 @@ export function createDoor(options: DoorOptions, by: DoorServer): Door {
     const { port } = server.address() as AddressInfo;
     const host = options.host.includes(':') ? `[${options.host}]` : options.host;
     url = `${options.tls ? 'https' : 'http'}://${host}:${port}`;
-    if (options.tls) stopWatching = watchTlsFiles(server, options.tls, options.clock);
+    if (tls) stopWatching = watchTlsFiles(server, tls, options.clock);
   };
 
   return {
