@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { createServer as createSecureServer } from 'node:tls';
 import { type Clock, type Guard, MillraceError, type Service, type Timer } from '../../kernel/index.ts';
 import { bind } from '../http/bind.ts';
-import { loadSecureContext, type TlsFiles, watchTlsFiles } from '../http/tls.ts';
+import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from '../http/tls.ts';
 import { Budget } from './budget.ts';
 import { Connection } from './connection.ts';
 import type { BrokerAddress } from './handler.ts';
@@ -68,7 +68,7 @@ const SWEEP_MS = 5000;
 
 /** The Kafka port: a TCP or TLS server whose connections speak the Kafka protocol. */
 export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
-  const { clock, guard, registry, tls } = options;
+  const { clock, guard, registry } = options;
   const limits = { ...DEFAULT_KAFKA_DOOR_LIMITS, ...options.limits };
   const budget = new Budget(limits.requestsInFlightBytes);
   const connections = new Set<Connection>();
@@ -121,6 +121,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     },
     async start() {
       const onSocket = (socket: Socket): void => void accept(socket);
+      const tls = options.tls && { ...options.tls, seen: await fingerprint(options.tls) };
       server = tls
         ? createSecureServer({ ...(await loadSecureContext(tls)), handshakeTimeout: 10_000 }, onSocket)
         : createServer(onSocket);
