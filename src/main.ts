@@ -34,11 +34,17 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
+  createHandlerRegistry,
+  createHandlers,
+  createKafkaDoor,
   type Edge,
   edgeSection,
   functionRoutes,
+  type KafkaDoor,
+  type KafkaDoorOptions,
   observeRoutes,
   operationRoutes,
+  parseAdvertised,
   type RouteGroup,
   redriveRoutes,
   secretRoutes,
@@ -73,7 +79,6 @@ import {
   type Service,
   type StateStore,
   siblingModule,
-  signal,
   systemClock,
   systemRandom,
   writeAddresses,
@@ -88,9 +93,11 @@ import {
   type SeriesKind,
 } from './observe/index.ts';
 import {
+  createDecompress,
   createEmbeddedLog,
   createFacts,
   createStreams,
+  type Decompress,
   type LogStore,
   type Streams,
   streamsDeployable,
@@ -165,15 +172,18 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   // What holds data
   const folder = resolve(settings.data);
-  const substrate = overrides.memory ? memorySubstrate(clock, random) : diskSubstrate(folder, clock, random);
+  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
+  const decompress = createDecompress(workers);
+  const substrate = overrides.memory
+    ? memorySubstrate(clock, random)
+    : diskSubstrate(folder, clock, random, decompress);
   const { log, store, blobs, cacheFolder } = substrate;
 
   // Rooms
   const metrics = createMetrics(processUsage);
   const samples = createSamples({ store: substrate.samples, clock });
   const logs = createLogs({ archive: substrate.logs, clock });
-  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
-  const streams = createStreams({ log, state: store, clock, workers });
+  const streams = createStreams({ log, state: store, clock, workers, decompress });
   const facts = createFacts(streams, { clock });
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
@@ -227,7 +237,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const addresses = (): Addresses => ({
     edge: edge.url === '' ? null : edge.url,
     api: api?.url ?? null,
-    kafka: null,
+    kafka: kafka?.address ?? null,
   });
   const status = () => ({
     ...statusOf(streams),
@@ -268,11 +278,13 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
+  const kafka = openKafka(config, { streams, clock, random, guard, overrides });
+
   const lifecycle = createLifecycle([
+    workers,
     ...substrate.services,
     samples,
     logs,
-    workers,
     streams,
     facts,
     functions,
@@ -284,6 +296,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     doorCheck(config, tokens),
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
+    ...(kafka ? [kafka] : []),
     ...(overrides.memory ? [] : [addressBook(folder, addresses)]),
   ]);
 
@@ -405,8 +418,8 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
   return { place: 'memory', log, store, blobs, samples, logs, cacheFolder, services };
 }
 
-function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
-  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
+function diskSubstrate(path: string, clock: Clock, random: Random, decompress: Decompress): Substrate {
+  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random, decompress });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
   const samples = fsSampleStore({ folder: join(path, 'observe', 'samples'), mostBytes: OBSERVE_BYTES });
@@ -445,7 +458,7 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, kafkaHost, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
@@ -455,13 +468,13 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
           'TLS needs both --tls-certificate and --tls-key. Give the other one too.',
         );
       }
-      if (kafkaPort !== 'off') {
-        const message = 'This version has no Kafka door; --kafka-port opens nothing.';
-        signal('platform.log', { level: 'warn', room: 'gateway', message });
-      }
-      if (apiPort === 'off') return;
+      const tls = tlsCertificate !== null;
       const authentication = (await tokens.list()).length > 0;
-      checkDoor({ door: 'api', host: apiHost, tls: tlsCertificate !== null, tlsEndsInFront, authentication });
+      const check = (door: 'api' | 'kafka', host: string, port: number | 'off'): void => {
+        if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
+      };
+      check('api', apiHost, apiPort);
+      check('kafka', kafkaHost, kafkaPort);
     },
   };
 }
@@ -477,6 +490,33 @@ function openApi(
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function openKafka(
+  config: PlatformConfig,
+  {
+    overrides,
+    ...parts
+  }: Pick<KafkaDoorOptions, 'clock' | 'guard'> & {
+    readonly streams: Streams;
+    readonly random: Random;
+    readonly overrides: PlatformOverrides;
+  },
+): KafkaDoor | undefined {
+  const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
+  if (kafkaPort === 'off') return undefined;
+  const cluster = { id: 'millrace', nodeId: 0 };
+  return createKafkaDoor({
+    ...parts,
+    registry: createHandlerRegistry(createHandlers({ ...parts, cluster })),
+    host: kafkaHost,
+    port: kafkaPort,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
+    ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),
