@@ -1,52 +1,61 @@
-import type { SourcePayment } from '../traffic/source.ts';
 import { type CardState, freshCard, observeCard } from './card.ts';
-import { FEATURES, featureRow } from './row.ts';
+import { type FeatureRow, featureRow } from './row.ts';
 import {
   freshTerminal,
   LABEL_DELAY_SECONDS,
-  type Label,
   learnLabel,
   observeTerminal,
   type TerminalState,
 } from './terminal.ts';
+import type { Payment } from './window.ts';
 
-/** A payment with the row the model sees. */
-export interface FeaturedPayment {
-  readonly payment: SourcePayment;
-  readonly values: Float32Array;
-}
-
-interface PendingLabel extends Label {
+export interface LabelledPayment extends Payment {
+  readonly card: string;
   readonly terminal: string;
+  readonly fraud: boolean;
 }
+
+interface PendingLabel {
+  readonly dueMs: number;
+  readonly id: number;
+  readonly terminal: string;
+  readonly fraud: boolean;
+}
+
+/** Labels that were learnt are let go of in blocks. */
+const BLOCK = 65_536;
 
 /**
- * The features of payments in the order of their event time, as the stream's functions compute them: labels reach the
- * terminals a week after the payment, before any payment of that moment.
+ * The features of payments in the order of their event time, one call each. It feeds the very functions that the stream's
+ * functions call, in the order in which the streams bring them: a payment's label reaches its terminal a week later,
+ * before what is paid at that moment.
  */
-export function createFeatures(): (payment: SourcePayment) => Float32Array {
+export function createFeatures(): (payment: LabelledPayment) => FeatureRow {
   const cards = new Map<string, CardState>();
   const terminals = new Map<string, TerminalState>();
-  const labels: PendingLabel[] = [];
-  let due = 0;
-  const terminalOf = (name: string): TerminalState => {
-    let terminal = terminals.get(name);
-    if (!terminal) terminals.set(name, (terminal = freshTerminal()));
-    return terminal;
-  };
+  let labels: PendingLabel[] = [];
+  let learnt = 0;
   return (payment) => {
-    while (due < labels.length && labels[due]!.paidAtMs + LABEL_DELAY_SECONDS * 1000 <= payment.atMs) {
-      const label = labels[due++]!;
-      learnLabel(terminalOf(label.terminal), label);
+    for (; learnt < labels.length && labels[learnt]!.dueMs <= payment.atMs; learnt++) {
+      const label = labels[learnt]!;
+      learnLabel(terminals.get(label.terminal)!, label);
     }
-    if (due > 65_536) labels.splice(0, due), (due = 0);
-    let card = cards.get(payment.card);
-    if (!card) cards.set(payment.card, (card = freshCard()));
-    const ofCard = observeCard(card, payment);
-    const ofTerminal = observeTerminal(terminalOf(payment.terminal), payment.atMs);
-    const { atMs, amount, fraud, terminal } = payment;
-    labels.push({ paidAtMs: atMs, amount, ratio: ofCard.ratio, fraud, terminal });
-    const row = featureRow(payment, ofCard, ofTerminal);
-    return Float32Array.from(FEATURES, (name) => row[name]);
+    if (learnt >= BLOCK) {
+      labels = labels.slice(learnt);
+      learnt = 0;
+    }
+    const { id, atMs, fraud, terminal } = payment;
+    labels.push({ dueMs: atMs + LABEL_DELAY_SECONDS * 1000, id, terminal, fraud });
+    const ofCard = observeCard(entry(cards, payment.card, freshCard), payment);
+    const ofTerminal = observeTerminal(entry(terminals, terminal, freshTerminal), payment, ofCard);
+    return featureRow(payment, ofCard, ofTerminal);
   };
+}
+
+function entry<Value>(map: Map<string, Value>, key: string, fresh: () => Value): Value {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = fresh();
+  map.set(key, made);
+  return made;
 }

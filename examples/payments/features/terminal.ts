@@ -1,4 +1,5 @@
-import { DAY_SECONDS, dropOlder, type Recent, secondsOf } from './window.ts';
+import type { CardFeatures } from './card.ts';
+import { DAY_SECONDS, dropOlder, type Payment, type Recent, secondsOf } from './window.ts';
 
 /** Labels are known a week after the payment. */
 export const LABEL_DELAY_SECONDS = 7 * DAY_SECONDS;
@@ -7,6 +8,8 @@ export const LABEL_DELAY_SECONDS = 7 * DAY_SECONDS;
 export interface TerminalState {
   /** When the payments of the last 30 days were made, oldest first. */
   paid: number[];
+  /** Payments that wait for their labels, with whether amount or card would explain a fraud (1) or not (0). */
+  waiting: Recent & { ids: number[] };
   /** The payments of the last 37 days whose labels are known, oldest first: see `LABEL`. */
   labelled: Recent;
   /** When the current spell of frauds that only the terminal explains began; 0 when there is none. */
@@ -42,49 +45,63 @@ export interface TerminalFeatures {
 /** A fraud of an amount or a ratio above these is explained by them. */
 const LARGE_AMOUNT = 220;
 const UNUSUAL_RATIO = 2.5;
-/** Frauds further apart than this belong to two spells. */
-const SPELL_GAP_SECONDS = 28 * DAY_SECONDS;
+/** A compromised terminal is mended after this long; a later fraud begins another spell. */
+const SPELL_SECONDS = 28 * DAY_SECONDS;
 
 export function freshTerminal(): TerminalState {
-  return { paid: [], labelled: { seconds: [], values: [] }, spellBegan: 0 };
+  return {
+    paid: [],
+    waiting: { ids: [], seconds: [], values: [] },
+    labelled: { seconds: [], values: [] },
+    spellBegan: 0,
+  };
 }
 
-export interface Label {
-  readonly paidAtMs: number;
-  readonly amount: number;
-  /** The card's feature when it was paid. */
-  readonly ratio: number;
-  readonly fraud: boolean;
-}
-
-/** Takes in what a payment of this terminal turned out to be, a week after it was made. */
-export function learnLabel(terminal: TerminalState, label: Label): void {
-  const second = secondsOf(label.paidAtMs);
-  const explained = label.amount > LARGE_AMOUNT || label.ratio > UNUSUAL_RATIO;
+/**
+ * Takes in what a payment of this terminal turned out to be, a week after it was made. A label of a payment that the
+ * terminal does not know, or knows the label of, changes nothing: a repeated delivery is harmless.
+ */
+export function learnLabel(
+  terminal: TerminalState,
+  label: { readonly id: number; readonly fraud: boolean },
+): void {
+  const { waiting, labelled } = terminal;
+  const place = waiting.ids.indexOf(label.id);
+  if (place < 0) return;
+  waiting.ids.splice(place, 1);
+  const second = waiting.seconds.splice(place, 1)[0]!;
+  const explained = waiting.values.splice(place, 1)[0] === 1;
   const kind = !label.fraud ? LABEL.genuine : explained ? LABEL.explained : LABEL.unexplained;
-  const { seconds, values } = terminal.labelled;
   if (kind === LABEL.unexplained) {
-    const before = values.lastIndexOf(LABEL.unexplained);
-    const sameSpell = before >= 0 && second - terminal.spellBegan < SPELL_GAP_SECONDS;
+    const sameSpell =
+      labelled.values.includes(LABEL.unexplained) && second - terminal.spellBegan < SPELL_SECONDS;
     if (!sameSpell) terminal.spellBegan = second;
   }
-  seconds.push(second);
-  values.push(kind);
+  labelled.seconds.push(second);
+  labelled.values.push(kind);
 }
 
 /** Takes the payment into the terminal's state, and gives what is known of the terminal at that moment. */
-export function observeTerminal(terminal: TerminalState, atMs: number): TerminalFeatures {
-  const now = secondsOf(atMs);
-  const { paid } = terminal;
+export function observeTerminal(
+  terminal: TerminalState,
+  payment: Payment,
+  card: Pick<CardFeatures, 'ratio'>,
+): TerminalFeatures {
+  const now = secondsOf(payment.atMs);
+  const { paid, waiting, labelled } = terminal;
   let old = 0;
   while (old < paid.length && paid[old]! <= now - 30 * DAY_SECONDS) old++;
   if (old > 0) paid.splice(0, old);
   paid.push(now);
-  dropOlder(terminal.labelled, now - 30 * DAY_SECONDS - LABEL_DELAY_SECONDS);
-  const terminalCount7 = countAfter(paid, now - 7 * DAY_SECONDS);
+  const oldest = now - 30 * DAY_SECONDS - LABEL_DELAY_SECONDS;
+  dropOlder(labelled, oldest);
+  waiting.ids.splice(0, dropOlder(waiting, oldest));
+  waiting.ids.push(payment.id);
+  waiting.seconds.push(now);
+  waiting.values.push(payment.amount > LARGE_AMOUNT || card.ratio > UNUSUAL_RATIO ? 1 : 0);
   return {
     terminalCount1: countAfter(paid, now - DAY_SECONDS),
-    terminalCount7,
+    terminalCount7: countAfter(paid, now - 7 * DAY_SECONDS),
     terminalCount30: paid.length,
     ...history(terminal, now),
   };

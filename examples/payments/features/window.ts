@@ -2,6 +2,7 @@ export const DAY_SECONDS = 86_400;
 
 /** What the features need of a payment. */
 export interface Payment {
+  readonly id: number;
   readonly atMs: number;
   readonly amount: number;
 }
@@ -17,12 +18,14 @@ export function secondsOf(atMs: number): number {
   return Math.floor(atMs / 1000);
 }
 
-/** Forgets what happened at or before a time. */
-export function dropOlder(recent: Recent, second: number): void {
+/** Forgets what happened at or before a time; gives how much that was. */
+export function dropOlder(recent: Recent, second: number): number {
   const { seconds, values } = recent;
   let old = 0;
   while (old < seconds.length && seconds[old]! <= second) old++;
-  if (old === 0) return;
-  seconds.splice(0, old);
-  values.splice(0, old);
+  if (old > 0) {
+    seconds.splice(0, old);
+    values.splice(0, old);
+  }
+  return old;
 }

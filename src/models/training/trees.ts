@@ -25,34 +25,33 @@ export interface TreeEnsemble {
   readonly trees: readonly Tree[];
 }
 
-/** Reads the value of a feature of the row at hand; NaN when it is missing. Categories are their codes. */
-export type ReadFeature = (feature: number, row: number) => number;
+/** Values by feature and row: NaN is a missing number, -1 a missing category. */
+export type FeatureValues = readonly (Float32Array | Int32Array)[];
 
-/** The leaf that a row reaches. */
-export function leafOf(tree: Tree, read: ReadFeature, row: number): number {
+/** The leaf that a row reaches. A missing category equals none, so that it goes right like all others. */
+export function leafOf(tree: Tree, values: FeatureValues, row: number): number {
+  const { left, right, feature, threshold, equals, missingLeft } = tree;
   let node = 0;
-  while (tree.left[node]! >= 0) {
-    const value = read(tree.feature[node]!, row);
-    const threshold = tree.threshold[node]!;
-    const goesLeft = Number.isNaN(value)
-      ? tree.missingLeft[node] === 1
-      : tree.equals[node] === 1
-        ? value === threshold
-        : value <= threshold;
-    node = goesLeft ? tree.left[node]! : tree.right[node]!;
+  while (left[node]! >= 0) {
+    const value = values[feature[node]!]![row]!;
+    const goesLeft =
+      value <= threshold[node]!
+        ? equals[node] === 0 || value === threshold[node]
+        : Number.isNaN(value) && missingLeft[node] === 1;
+    node = goesLeft ? left[node]! : right[node]!;
   }
   return node;
 }
 
 /** The sums of the trees for each row, output by output: `[row × outputs + output]`. */
-export function rawScores(ensemble: TreeEnsemble, read: ReadFeature, rows: number): Float64Array {
+export function rawScores(ensemble: TreeEnsemble, values: FeatureValues, rows: number): Float64Array {
   const outputs = ensemble.base.length;
   const scores = new Float64Array(rows * outputs);
   for (let row = 0; row < rows; row++) scores.set(ensemble.base, row * outputs);
   ensemble.trees.forEach((tree, index) => {
     const output = index % outputs;
     for (let row = 0; row < rows; row++) {
-      scores[row * outputs + output]! += tree.value[leafOf(tree, read, row)]!;
+      scores[row * outputs + output]! += tree.value[leafOf(tree, values, row)]!;
     }
   });
   return scores;

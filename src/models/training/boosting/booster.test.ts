@@ -5,7 +5,7 @@ import { isMillraceError, seededRandom } from '../../../kernel/index.ts';
 import type { Column, Dataset } from '../dataset.ts';
 import { auc, logLoss, rootMeanSquaredError } from '../metrics.ts';
 import { rawScores } from '../trees.ts';
-import { type BoostedTrees, boost, probabilitiesOf, readerOf } from './booster.ts';
+import { type BoostedTrees, boost, probabilitiesOf } from './booster.ts';
 import { BOOSTING_DEFAULTS, type BoostingSettings } from './settings.ts';
 
 const settings = (given: Partial<BoostingSettings>): BoostingSettings => ({
@@ -15,7 +15,11 @@ const settings = (given: Partial<BoostingSettings>): BoostingSettings => ({
 });
 
 const scoresOf = ({ ensemble }: BoostedTrees, { columns, rows }: Dataset): Float64Array =>
-  rawScores(ensemble, readerOf(columns), rows);
+  rawScores(
+    ensemble,
+    columns.map(({ values }) => values),
+    rows,
+  );
 
 type Labelled = Dataset & { readonly label: Float64Array };
 
@@ -196,7 +200,7 @@ describe('boosted trees', () => {
     for (const tree of trees.ensemble.trees) {
       const leaves = tree.left.reduce((count, left) => count + (left < 0 ? 1 : 0), 0);
       assert.ok(leaves <= 8, 'at most 2^3');
-      tree.left.forEach((left, node) => left < 0 && assert.ok(tree.cover[node]! >= 45));
+      for (const [node, left] of tree.left.entries()) if (left < 0) assert.ok(tree.cover[node]! >= 45);
       assert.equal(tree.cover[0], 2000);
     }
     const constant = boost(

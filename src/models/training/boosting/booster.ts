@@ -1,5 +1,5 @@
 import { type Random, seededRandom } from '../../../kernel/index.ts';
-import type { Column, Dataset } from '../dataset.ts';
+import type { Dataset } from '../dataset.ts';
 import { logLoss, rootMeanSquaredError } from '../metrics.ts';
 import type { Tree, TreeEnsemble } from '../trees.ts';
 import { applyBinnings, type BinnedMatrix, learnBinning } from './bins.ts';
@@ -276,13 +276,4 @@ export function probabilitiesOf(
     probabilities[2 * row + 1] = one;
   }
   return probabilities;
-}
-
-/** Reads features of a dataset's rows for `rawScores`. */
-export function readerOf(columns: readonly Column[]): (feature: number, row: number) => number {
-  return (feature, row) => {
-    const column = columns[feature]!;
-    const value = column.values[row]!;
-    return column.kind === 'category' && value < 0 ? Number.NaN : value;
-  };
 }
