@@ -97,6 +97,14 @@ export const ERROR_TABLE = {
   MODEL_UNSUPPORTED: { status: 422, action: 'fix', title: 'The model needs something that is not here' },
   MODEL_INCOMPATIBLE: { status: 409, action: 'fix', title: 'The model would change what its users get' },
   DEPTH_EXCEEDED: { status: 508, action: 'fix', title: 'Functions call each other too deeply' },
+
+  // Models
+  MODEL_INVALID: { status: 422, action: 'fix', title: 'The model is broken' },
+  MODEL_UNSUPPORTED: {
+    status: 422,
+    action: 'fix',
+    title: 'The model needs what this evaluator does not have',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;

@@ -34,7 +34,9 @@ export {
   type FetchRequest,
   type FetchResult,
   type GroupAdmin,
+  type GroupHolder,
   type GroupInfo,
+  type GroupKind,
   type JoinOptions,
   type LogStore,
   type Membership,
@@ -49,6 +51,7 @@ export {
   type TopicConfig,
   type TopicInfo,
   type TopicPartition,
+  type TransactionInfo,
   type VerifyProgress,
   type VerifyReport,
 } from './port.ts';

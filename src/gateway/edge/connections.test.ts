@@ -60,12 +60,15 @@ describe('connections to the edge port', () => {
   });
 
   it('share a budget for bodies that are arriving', async () => {
-    await using door = await startEdge({ handlers: { take: () => ({}) }, config: { edgeBodies: 4096 } });
+    const clock = manualClock();
+    const config = { edgeBodies: 4096 };
+    await using door = await startEdge({ handlers: { take: () => ({}) }, config, clock });
     await door.deploy('shop', '1', [{ fn: 'take', method: 'POST', maxBodyBytes: 4000 }]);
     const head = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000\r\n\r\n';
     const slow = await dial(door);
+    const before = clock.pending();
     slow.socket.write(head + 'x'.repeat(3000));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => clock.pending() > before);
     const late = await dial(door);
     late.socket.write(head + 'x'.repeat(3000));
     await until(() => late.received().includes('UNAVAILABLE'));

@@ -253,7 +253,9 @@ describe('the edge port', () => {
 
   it('serves a request wholly by one version, also when its body takes longer than a deployment', async () => {
     const versionOf = (version: string) => () => text(version);
-    await using door = await startEdge({ handlers: { 'take@1': versionOf('1'), 'take@2': versionOf('2') } });
+    const clock = manualClock();
+    const handlers = { 'take@1': versionOf('1'), 'take@2': versionOf('2') };
+    await using door = await startEdge({ handlers, clock });
     const strict = { type: 'object', required: ['card'] };
     await door.deploy('shop', '1', [{ fn: 'take', method: 'POST' }]);
     let finish = (): void => undefined;
@@ -266,8 +268,10 @@ describe('the edge port', () => {
         };
       },
     });
+    const before = clock.pending();
     const answer = door.fetch('/', { method: 'POST', body: slow, duplex: 'half' } as RequestInit);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // The deadline of its body is armed: version 1 has begun to read it.
+    while (clock.pending() === before) await new Promise(setImmediate);
     await door.deploy('shop', '2', [{ fn: 'take', method: 'POST', body: strict }]);
     finish();
     assert.equal(await (await answer).text(), '2');

@@ -54,8 +54,6 @@ it('the edge port speaks HTTPS, and takes new files up without a restart', async
         resolve();
       });
     });
-    // The files' first state is read after the start; a change before that would be taken for it.
-    await new Promise((resolve) => setTimeout(resolve, 50));
     use(CERTIFICATES.second);
     clock.advance(2000);
     await reloaded;

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Clock, LIMITS, MillraceError, type Service, signal } from '../../kernel/index.ts';
 import { refuseMalformed } from './malformed.ts';
-import { loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
+import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
 
 export interface DoorLimits {
   /** Largest body of a request. */
@@ -80,7 +80,8 @@ export function createDoor(options: DoorOptions, by: DoorServer): Door {
     };
 
   const listen = async (): Promise<void> => {
-    server = await createBoundedServer(options.tls, limits);
+    const tls = options.tls && { ...options.tls, seen: await fingerprint(options.tls) };
+    server = await createBoundedServer(tls, limits);
     server.on('request', watched(by.serve));
     server.on('checkContinue', watched(by.serveExpecting));
     server.on('clientError', refuseMalformed);
@@ -88,7 +89,7 @@ export function createDoor(options: DoorOptions, by: DoorServer): Door {
     const { port } = server.address() as AddressInfo;
     const host = options.host.includes(':') ? `[${options.host}]` : options.host;
     url = `${options.tls ? 'https' : 'http'}://${host}:${port}`;
-    if (options.tls) stopWatching = watchTlsFiles(server, options.tls, options.clock);
+    if (tls) stopWatching = watchTlsFiles(server, tls, options.clock);
   };
 
   return {

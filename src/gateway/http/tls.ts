@@ -11,6 +11,11 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
+/** Files and the state (`fingerprint`) in which they were loaded. */
+export interface WatchedTlsFiles extends TlsFiles {
+  readonly seen: string;
+}
+
 interface SecureContextInput {
   readonly cert: Buffer;
   readonly key: Buffer;
@@ -39,15 +44,15 @@ export async function loadSecureContext(files: TlsFiles): Promise<SecureContextI
  * Looks at the files every two seconds and swaps the context when they changed: connections that are open go on, new
  * ones see the new certificate. Files that cannot be used are reported and the old context stays. Returns the stop.
  */
-export function watchTlsFiles(server: Server, files: TlsFiles, clock: Clock): () => void {
+export function watchTlsFiles(server: Server, files: WatchedTlsFiles, clock: Clock): () => void {
   let stopped = false;
   let timer = clock.after(CHECK_EVERY_MS, check);
-  let seen = fingerprint(files);
+  let { seen } = files;
 
   async function reload(): Promise<void> {
     const now = await fingerprint(files);
-    if (now === (await seen)) return;
-    seen = Promise.resolve(now);
+    if (now === seen) return;
+    seen = now;
     try {
       (server as SecureServer).setSecureContext(await loadSecureContext(files));
       signal('platform.log', {
@@ -73,7 +78,8 @@ export function watchTlsFiles(server: Server, files: TlsFiles, clock: Clock): ()
   };
 }
 
-async function fingerprint(files: TlsFiles): Promise<string> {
+/** The files' state; taken before they are loaded, so that a change in between counts as one. */
+export async function fingerprint(files: TlsFiles): Promise<string> {
   const parts = await Promise.all([files.certFile, files.keyFile].map(stateOf));
   return parts.join('|');
 }
