@@ -88,9 +88,11 @@ import {
   type SeriesKind,
 } from './observe/index.ts';
 import {
+  createDecompress,
   createEmbeddedLog,
   createFacts,
   createStreams,
+  type Decompress,
   type LogStore,
   type Streams,
   streamsDeployable,
@@ -165,15 +167,18 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   // What holds data
   const folder = resolve(settings.data);
-  const substrate = overrides.memory ? memorySubstrate(clock, random) : diskSubstrate(folder, clock, random);
+  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
+  const decompress = createDecompress(workers);
+  const substrate = overrides.memory
+    ? memorySubstrate(clock, random)
+    : diskSubstrate(folder, clock, random, decompress);
   const { log, store, blobs, cacheFolder } = substrate;
 
   // Rooms
   const metrics = createMetrics(processUsage);
   const samples = createSamples({ store: substrate.samples, clock });
   const logs = createLogs({ archive: substrate.logs, clock });
-  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
-  const streams = createStreams({ log, state: store, clock, workers });
+  const streams = createStreams({ log, state: store, clock, workers, decompress });
   const facts = createFacts(streams, { clock });
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
@@ -269,10 +274,10 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   });
 
   const lifecycle = createLifecycle([
+    workers,
     ...substrate.services,
     samples,
     logs,
-    workers,
     streams,
     facts,
     functions,
@@ -405,8 +410,8 @@ function memorySubstrate(clock: Clock, random: Random): Substrate {
   return { place: 'memory', log, store, blobs, samples, logs, cacheFolder, services };
 }
 
-function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
-  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
+function diskSubstrate(path: string, clock: Clock, random: Random, decompress: Decompress): Substrate {
+  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random, decompress });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
   const samples = fsSampleStore({ folder: join(path, 'observe', 'samples'), mostBytes: OBSERVE_BYTES });

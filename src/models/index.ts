@@ -31,3 +31,19 @@ export {
   type Value,
   type ValueSpec,
 } from './tensor.ts';
+export {
+  createMonitor,
+  DEFAULT_DRIFT,
+  type DriftOptions,
+  type JudgedWindow,
+  type Monitor,
+} from './watch/monitor.ts';
+export {
+  buildReference,
+  type CategoricalReference,
+  type ColumnReference,
+  checkReference,
+  type NumericReference,
+  type Reference,
+  type ReferenceColumn,
+} from './watch/reference.ts';
