@@ -37,6 +37,7 @@ import {
   type Edge,
   edgeSection,
   functionRoutes,
+  modelRoutes,
   observeRoutes,
   operationRoutes,
   type RouteGroup,
@@ -76,8 +77,10 @@ import {
   signal,
   systemClock,
   systemRandom,
+  type Workers,
   writeAddresses,
 } from './kernel/index.ts';
+import { createModels, type Models, modelProvider, modelsDeployable, modelsSection } from './models/index.ts';
 import {
   createLogs,
   createMetrics,
@@ -100,7 +103,13 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection, invocationsSection, edgeSection] as const;
+export const SECTIONS = [
+  platformSection,
+  functionsSection,
+  invocationsSection,
+  edgeSection,
+  modelsSection,
+] as const;
 
 /** Every flag of the configuration, for the command line's help and parser. */
 export function configurationFields() {
@@ -151,6 +160,7 @@ export interface Platform extends AsyncDisposable {
   readonly guard: Guard;
   readonly tokens: Tokens;
   readonly secrets: SecretStore;
+  readonly models: Models;
   /** In order; what fails stops what was started before and is thrown. */
   start(): Promise<void>;
   /** Refuses, stops intake, drains until the deadline of the configuration, flushes, closes. */
@@ -185,6 +195,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
+  const models = openModels(config, { store, blobs, facts, clock });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,
@@ -193,7 +204,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     config: config.functions,
     streams,
     secrets: readable,
-    providers: [],
+    providers: [modelProvider(models)],
   });
   const invocations = createInvocations({
     dispatcher: functions,
@@ -220,6 +231,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [
       streamsDeployable(streams),
+      modelsDeployable(models),
       functions.deployable,
       edge.deployable,
       schedules.deployable,
@@ -267,6 +279,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         functions: () => functions.list(),
         status: () => ({ state: lifecycle.state, version, ...status() }),
       }),
+      modelRoutes({ models, fileBytes: config.models.modelFile }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
       ...(overrides.routes ?? []),
@@ -280,6 +293,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     logs,
     streams,
     facts,
+    models.workers,
+    models,
     functions,
     consumers,
     schedules,
@@ -313,6 +328,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     guard,
     tokens,
     secrets,
+    models,
     start: () => lifecycle.start(),
     stop,
     [Symbol.asyncDispose]: stop,
@@ -446,6 +462,29 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
     start: () => writeAddresses(folder, { ...addresses() }),
     stop: () => removeAddresses(folder),
   };
+}
+
+/** Models with the engines that run them and threads of their own: a long run holds up nothing else. */
+function openModels(
+  { models: settings }: PlatformConfig,
+  around: {
+    readonly store: StateStore;
+    readonly blobs: BlobStore;
+    readonly facts: Facts;
+    readonly clock: Clock;
+  },
+): Models & { readonly workers: Workers } {
+  const { store: state, clock } = around;
+  const workers = createWorkers({ size: settings.modelThreads, queue: 1024, idleMs: 60_000, clock });
+  const models = createModels({
+    ...around,
+    state,
+    workers,
+    engines: { caller: undefined, workers: undefined, native: undefined },
+    memoryBytes: settings.modelMemory,
+    queue: settings.modelQueue,
+  });
+  return Object.assign(models, { workers });
 }
 
 /** Refuses the start when a door would be open to others unprotected. */

@@ -93,8 +93,6 @@ export const ERROR_TABLE = {
   RESULT_INVALID: { status: 500, action: 'fix', title: 'The result of the function cannot be sent' },
   INVOCATION_NOT_FOUND: { status: 404, action: 'fix', title: 'There is no such invocation' },
   MODEL_NOT_FOUND: { status: 404, action: 'fix', title: 'There is no such model' },
-  MODEL_INVALID: { status: 422, action: 'fix', title: 'The model cannot be read' },
-  MODEL_UNSUPPORTED: { status: 422, action: 'fix', title: 'The model needs something that is not here' },
   MODEL_INCOMPATIBLE: { status: 409, action: 'fix', title: 'The model would change what its users get' },
   DEPTH_EXCEEDED: { status: 508, action: 'fix', title: 'Functions call each other too deeply' },
 

@@ -79,6 +79,8 @@ export interface Registry extends Service {
   ): Promise<readonly VersionRecord[]>;
   /** Throws DATA_DAMAGED when the file is not what was registered. */
   bytes(version: VersionRecord): Promise<Uint8Array>;
+  /** Throws MODEL_INCOMPATIBLE when users of the alias would notice the version. */
+  checkAlias(name: string, alias: string, version: string): Promise<void>;
   setAlias(name: string, alias: string, change: AliasChange): Promise<ModelRecord>;
   /** Of the model, or of one of its versions. */
   setTags(name: string, version: string | undefined, tags: Tags): Promise<void>;
@@ -245,6 +247,11 @@ export function createRegistry({ state, blobs, facts, clock }: RegistryOptions):
       if (sha256(bytes) === found.sha256) return bytes;
       const message = `The file of version ${found.version} of '${found.model}' is damaged. Register it again from its source.`;
       throw new MillraceError('DATA_DAMAGED', message);
+    },
+    async checkAlias(name, alias, reference) {
+      const from = require(name).aliases[alias];
+      const current = from === undefined ? undefined : await read(name, from);
+      if (current) refuseBreaks(name, alias, current, await version(name, reference));
     },
     async setAlias(name, alias, { version: reference, by, breaking = false, reason }) {
       checkAlias(alias);

@@ -94,14 +94,16 @@ export function createSearchIndex(): SearchIndex {
       places.set(`${model}/${version}`, place);
       post(`m:${model}`, place);
       const text = [model, version, by, lineage.run ?? '', ...Object.entries(tags).flat()].join(' ');
-      for (const word of [...wordsOf(text), ...wordsOf(card).slice(0, MOST_CARD_WORDS)]) post(`w:${word}`, place);
+      for (const word of [...wordsOf(text), ...wordsOf(card).slice(0, MOST_CARD_WORDS)])
+        post(`w:${word}`, place);
       for (const [name, value] of Object.entries(tags)) post(`t:${name}=${value}`, place);
     },
     setTags(model, version, tags) {
       const place = places.get(`${model}/${version}`);
       const entry = place === undefined ? undefined : entries[place];
       if (place === undefined || !entry) return;
-      for (const [name, value] of Object.entries(entry.tags)) removeFrom(postings.get(`t:${name}=${value}`), place);
+      for (const [name, value] of Object.entries(entry.tags))
+        removeFrom(postings.get(`t:${name}=${value}`), place);
       entries[place] = { ...entry, tags };
       for (const [name, value] of Object.entries(tags)) {
         insert(postings, `t:${name}=${value}`, place);

@@ -42,7 +42,9 @@ function mapToJson({ entries }: MapValue): Json {
   const object: { [key: string]: Json } = {};
   for (const [key, value] of entries) {
     object[String(key)] =
-      typeof value === 'object' ? toJson(value) : elementToJson(value, typeof value === 'bigint' ? 'int64' : 'float32');
+      typeof value === 'object'
+        ? toJson(value)
+        : elementToJson(value, typeof value === 'bigint' ? 'int64' : 'float32');
   }
   return object;
 }
@@ -113,4 +115,21 @@ export function canJoin(a: Values, b: Values): boolean {
     for (let at = 1; at < one.dims.length; at++) if (one.dims[at] !== other.dims[at]) return false;
   }
   return true;
+}
+
+/** Outputs of several runs as one: like `joinValues`, sequences included; of values that do not count rows, the last. */
+export function joinAnyValues(parts: readonly Values[]): Values {
+  const joined: { [name: string]: Value } = {};
+  for (const [name, last] of Object.entries(parts.at(-1)!)) {
+    const values = parts.map((part) => part[name]!);
+    if (values.every((value) => isTensor(value) && value.dims.length > 0)) {
+      joined[name] = joinValues(values.map((value) => ({ [name]: value })))[name]!;
+    } else if (values.every((value) => 'kind' in value && value.kind === 'sequence')) {
+      joined[name] = {
+        kind: 'sequence',
+        items: values.flatMap((value) => ('kind' in value && value.kind === 'sequence' ? value.items : [])),
+      };
+    } else joined[name] = last;
+  }
+  return joined;
 }

@@ -44,7 +44,8 @@ function putFloat(largest: number, missing: boolean): PutElement {
       numbers[at] = Number.NaN;
       return undefined;
     }
-    if (isMissing) return `is missing; give a number, or declare the model with missing: true if it knows what to do`;
+    if (isMissing)
+      return `is missing; give a number, or declare the model with missing: true if it knows what to do`;
     if (typeof value === 'number') return `is ${value}, which is too large for the model`;
     return `must be a number, not ${kindOf(value)}`;
   };
@@ -74,7 +75,8 @@ function putUnsignedBig(data: TensorData, at: number, value: unknown): string | 
 }
 
 function putFlag(data: TensorData, at: number, value: unknown): string | undefined {
-  if (typeof value !== 'boolean' && value !== 0 && value !== 1) return `must be true or false, not ${kindOf(value)}`;
+  if (typeof value !== 'boolean' && value !== 0 && value !== 1)
+    return `must be true or false, not ${kindOf(value)}`;
   (data as Uint8Array)[at] = Number(value);
   return undefined;
 }
@@ -94,7 +96,10 @@ export function kindOf(value: unknown): string {
 }
 
 /** Elements as JSON has them: whole numbers of 64 bits as numbers while they are exact, else as text; no NaN. */
-export function elementToJson(value: number | bigint | string, type: TensorType): number | string | boolean | null {
+export function elementToJson(
+  value: number | bigint | string,
+  type: TensorType,
+): number | string | boolean | null {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (type === 'bool') return value !== 0;
   return typeof value === 'number' && !Number.isFinite(value) ? null : value;
@@ -103,7 +108,10 @@ export function elementToJson(value: number | bigint | string, type: TensorType)
 /** Data of several tensors of one type, one after the other. */
 export function joinData(type: TensorType, parts: readonly TensorData[]): TensorData {
   if (type === 'string') return (parts as readonly (readonly string[])[]).flat();
-  const joined = arrayOf(type, parts.reduce((sum, part) => sum + part.length, 0)) as Float32Array;
+  const joined = arrayOf(
+    type,
+    parts.reduce((sum, part) => sum + part.length, 0),
+  ) as Float32Array;
   let at = 0;
   for (const part of parts) {
     joined.set(part as Float32Array, at);

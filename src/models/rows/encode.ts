@@ -27,11 +27,7 @@ const add = (problems: Problems, path: string, message: string): void => {
   if (problems.length < MOST_PROBLEMS) problems.push({ path, message });
 };
 
-type EncodeInput = (
-  rows: readonly unknown[],
-  path: string,
-  problems: Problems,
-) => Tensor | Promise<Tensor>;
+type EncodeInput = (rows: readonly unknown[], path: string, problems: Problems) => Tensor | Promise<Tensor>;
 
 export function createRowEncoder(
   plan: RowPlan,
@@ -90,7 +86,11 @@ function matrix(
       if (Array.isArray(value)) {
         putList(put, data, at, value, width, `${path}/${row}`, problems);
       } else if (typeof value !== 'object' || value === null) {
-        add(problems, `${path}/${row}`, `must be an object or a list of ${width} values, not ${kindOf(value)}`);
+        add(
+          problems,
+          `${path}/${row}`,
+          `must be an object or a list of ${width} values, not ${kindOf(value)}`,
+        );
       } else putObject(put, data, at, value as Row, features, `${path}/${row}`, problems);
     }
     return { type: spec.type, dims: leadingOne ? [1, width] : [rows.length, width], data };
@@ -167,7 +167,11 @@ function column(plan: RowPlan, { spec, rowDims }: InputPlan, missing: boolean, s
 }
 
 /** Of a model with one input the row itself may be the value. */
-function valueOf(row: unknown, name: string, single: boolean): { readonly value: unknown; readonly named: boolean } {
+function valueOf(
+  row: unknown,
+  name: string,
+  single: boolean,
+): { readonly value: unknown; readonly named: boolean } {
   if (typeof row === 'object' && row !== null && !Array.isArray(row) && !(row instanceof Uint8Array)) {
     return { value: (row as Row)[name], named: true };
   }
@@ -222,7 +226,8 @@ function preprocessed(plan: RowPlan, { spec }: InputPlan, preprocessor: Preproce
       const { value, named } = valueOf(row, preprocessor.from, true);
       const place = named ? `${path}/${index}/${preprocessor.from}` : `${path}/${index}`;
       const wrong = value === undefined ? 'is missing' : preprocessor.put(data, index * width, value);
-      if (wrong instanceof Promise) waits.push(wrong.then((text) => void (text && add(problems, place, text))));
+      if (wrong instanceof Promise)
+        waits.push(wrong.then((text) => void (text && add(problems, place, text))));
       else if (wrong !== undefined) add(problems, place, wrong);
     }
     return waits.length === 0 ? tensor : Promise.all(waits).then(() => tensor);

@@ -63,7 +63,7 @@ function featuresOf(
 }
 
 export function propertiesOf(schema: ModelServing['input']): { readonly [name: string]: unknown } {
-  return typeof schema === 'object' ? ((schema.properties as object | undefined) ?? {}) as {} : {};
+  return typeof schema === 'object' ? (((schema.properties as object | undefined) ?? {}) as {}) : {};
 }
 
 function namesIn(text: string | undefined): readonly string[] | undefined {
