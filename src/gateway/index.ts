@@ -24,4 +24,7 @@ export { readBody } from './http/body.ts';
 export type { DoorLimits } from './http/door.ts';
 export { answerError } from './http/problem.ts';
 export type { TlsFiles } from './http/tls.ts';
+export { createKafkaDoor, type KafkaDoor, type KafkaDoorOptions, parseAdvertised } from './kafka/door.ts';
+export { createHandlers } from './kafka/handlers/index.ts';
+export { createHandlerRegistry, type HandlerRegistry } from './kafka/registry.ts';
 export { statusPageRoutes } from './page/status-page.ts';

@@ -91,7 +91,7 @@ async function predict(models: Models, exchange: Exchange): Promise<void> {
   const query = exchange.search === '' ? undefined : exchange.query();
   const version = query?.get('version') ?? undefined;
   const key = query?.get('key') ?? exchange.header('millrace-key');
-  const explain = query !== undefined && query.has('explain') && query.get('explain') !== 'false';
+  const explain = query?.has('explain') && query.get('explain') !== 'false';
   const answer = await models.predict(exchange.params[0]!, rows, {
     path,
     explain,

@@ -145,22 +145,18 @@ export function wordsOf(text: string): string[] {
   return [...new Set(text.toLowerCase().split(/[^\p{L}\p{N}]+/u))].filter((word) => word !== '');
 }
 
+const COMPARISONS: { readonly [operator: string]: (measured: number, value: number) => boolean } = {
+  '>': (measured, value) => measured > value,
+  '>=': (measured, value) => measured >= value,
+  '<': (measured, value) => measured < value,
+  '<=': (measured, value) => measured <= value,
+  '=': (measured, value) => measured === value,
+};
+
 function meets({ metrics }: FoundVersion, conditions: VersionQuery['metrics'] = []): boolean {
   return conditions.every(({ metric, operator, value }) => {
     const measured = metrics[metric];
-    if (measured === undefined) return false;
-    switch (operator) {
-      case '>':
-        return measured > value;
-      case '>=':
-        return measured >= value;
-      case '<':
-        return measured < value;
-      case '<=':
-        return measured <= value;
-      case '=':
-        return measured === value;
-    }
+    return measured !== undefined && COMPARISONS[operator]!(measured, value);
   });
 }
 

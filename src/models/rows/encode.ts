@@ -144,7 +144,7 @@ function column(plan: RowPlan, { spec, rowDims }: InputPlan, missing: boolean, s
     let data: TensorData | undefined;
     let width = 0;
     for (const [index, row] of rows.entries()) {
-      const found = valueOf(row, spec.name, single);
+      const found = partOfRow(row, spec.name, single);
       const place = found.named ? `${path}/${index}/${spec.name}` : `${path}/${index}`;
       if (found.value === undefined) {
         add(problems, place, 'is missing');
@@ -167,7 +167,7 @@ function column(plan: RowPlan, { spec, rowDims }: InputPlan, missing: boolean, s
 }
 
 /** Of a model with one input the row itself may be the value. */
-function valueOf(
+function partOfRow(
   row: unknown,
   name: string,
   single: boolean,
@@ -223,7 +223,7 @@ function preprocessed(plan: RowPlan, { spec }: InputPlan, preprocessor: Preproce
     const tensor: Tensor = { type: spec.type, dims: withRows(plan, rows.length, preprocessor.dims), data };
     const waits: Promise<void>[] = [];
     for (const [index, row] of rows.entries()) {
-      const { value, named } = valueOf(row, preprocessor.from, true);
+      const { value, named } = partOfRow(row, preprocessor.from, true);
       const place = named ? `${path}/${index}/${preprocessor.from}` : `${path}/${index}`;
       const wrong = value === undefined ? 'is missing' : preprocessor.put(data, index * width, value);
       if (wrong instanceof Promise)

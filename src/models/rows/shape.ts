@@ -62,8 +62,9 @@ function featuresOf(
   return properties.length === width ? properties : undefined;
 }
 
-export function propertiesOf(schema: ModelServing['input']): { readonly [name: string]: unknown } {
-  return typeof schema === 'object' ? (((schema.properties as object | undefined) ?? {}) as {}) : {};
+function propertiesOf(schema: ModelServing['input']): { readonly [name: string]: unknown } {
+  const properties = typeof schema === 'object' ? schema.properties : undefined;
+  return typeof properties === 'object' && properties !== null ? { ...properties } : {};
 }
 
 function namesIn(text: string | undefined): readonly string[] | undefined {

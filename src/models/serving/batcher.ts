@@ -72,10 +72,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
       for (const entry of entries) entry.reject(error);
       return;
     }
-    for (const entry of entries) start([entry]);
+    for (const entry of entries) begin([entry]);
   };
 
-  const start = (entries: readonly Entry[]): void => {
+  const begin = (entries: readonly Entry[]): void => {
     const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
     try {
       const outputs = model.run(joinValues(entries.map((entry) => entry.inputs)));
@@ -103,18 +103,20 @@ export function createBatcher(options: BatcherOptions): Batcher {
     if (running === 0 || waiting >= size) return true;
     const restMs = queue[0]!.sinceMs + waitMs - clock.monotonic();
     if (restMs <= 0) return true;
-    timer ??= clock.after(restMs, () => {
-      timer = undefined;
-      pump();
-    });
+    if (!timer) timer = clock.after(restMs, wake);
     return false;
+  };
+
+  const wake = (): void => {
+    timer = undefined;
+    pump();
   };
 
   const pump = (): void => {
     turn = undefined;
     const sinceMs = clock.monotonic();
     while (mayStart()) {
-      start(take());
+      begin(take());
       if (clock.monotonic() - sinceMs < TURN_MS || queue.length === 0) continue;
       later();
       return;
