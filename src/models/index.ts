@@ -1,4 +1,11 @@
 export {
+  type CompiledModel,
+  compileModel,
+  EVALUATOR_LIMITS,
+  type EvaluatorLimits,
+  type Feeds,
+} from './evaluator/index.ts';
+export {
   attribute,
   decodeModel,
   encodeModel,
