@@ -34,14 +34,13 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
-  createHandlerRegistry,
-  createHandlers,
-  createKafkaDoor,
+  createKafka,
   type Edge,
   edgeSection,
   functionRoutes,
   type KafkaDoor,
-  type KafkaDoorOptions,
+  type KafkaOptions,
+  kafkaSection,
   observeRoutes,
   operationRoutes,
   parseAdvertised,
@@ -105,7 +104,13 @@ import {
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection, invocationsSection, edgeSection] as const;
+export const SECTIONS = [
+  platformSection,
+  functionsSection,
+  invocationsSection,
+  edgeSection,
+  kafkaSection,
+] as const;
 
 /** Every flag of the configuration, for the command line's help and parser. */
 export function configurationFields() {
@@ -278,7 +283,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
-  const kafka = openKafka(config, { streams, clock, random, guard, overrides });
+  const kafka = openKafka(config, { streams, state: store, clock, random, guard, overrides });
 
   const lifecycle = createLifecycle([
     workers,
@@ -501,18 +506,15 @@ function openKafka(
   {
     overrides,
     ...parts
-  }: Pick<KafkaDoorOptions, 'clock' | 'guard'> & {
-    readonly streams: Streams;
-    readonly random: Random;
+  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard'> & {
     readonly overrides: PlatformOverrides;
   },
 ): KafkaDoor | undefined {
   const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
   if (kafkaPort === 'off') return undefined;
-  const cluster = { id: 'millrace', nodeId: 0 };
-  return createKafkaDoor({
+  return createKafka({
     ...parts,
-    registry: createHandlerRegistry(createHandlers({ ...parts, cluster })),
+    config: config.kafka,
     host: kafkaHost,
     port: kafkaPort,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
