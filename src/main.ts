@@ -1,18 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fsBlobStore, fsDisk, fsLogArchive, fsSampleStore } from './adapters/fs/index.ts';
+import { fsDisk } from './adapters/fs/index.ts';
 import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
-import {
-  memoryBlobStore,
-  memoryLogArchive,
-  memoryLogStore,
-  memorySampleStore,
-  memoryStateStore,
-} from './adapters/memory/index.ts';
-import { sqliteStateStore } from './adapters/sqlite/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
@@ -41,6 +30,7 @@ import {
   type KafkaDoor,
   type KafkaOptions,
   kafkaSection,
+  modelRoutes,
   observeRoutes,
   operationRoutes,
   parseAdvertised,
@@ -51,6 +41,7 @@ import {
   streamRoutes,
   tokenRoutes,
 } from './gateway/index.ts';
+
 import { checkDoor, createSecrets, createTokens, type SecretStore, type Tokens } from './govern/index.ts';
 import {
   type BlobStore,
@@ -59,7 +50,6 @@ import {
   createIds,
   createLifecycle,
   createWorkers,
-  type DataFolder,
   type Facts,
   type Field,
   flagName,
@@ -69,7 +59,6 @@ import {
   loadConfigFile,
   MillraceError,
   onSignal,
-  openDataFolder,
   platformSection,
   type Random,
   removeAddresses,
@@ -82,22 +71,15 @@ import {
   systemRandom,
   writeAddresses,
 } from './kernel/index.ts';
-import {
-  createLogs,
-  createMetrics,
-  createSamples,
-  type LogArchive,
-  type SampleStore,
-  type Samples,
-  type SeriesKind,
-} from './observe/index.ts';
+import { openModels } from './main/models.ts';
+import { dataFolder, diskSubstrate, memorySubstrate } from './main/substrate.ts';
+import { type Models, modelProvider, modelsDeployable, modelsSection } from './models/index.ts';
+import { createLogs, createMetrics, createSamples, type Samples, type SeriesKind } from './observe/index.ts';
 import {
   createDecompress,
   createEmbeddedLog,
   createFacts,
   createStreams,
-  type Decompress,
-  type LogStore,
   type Streams,
   streamsDeployable,
   type VerifyReport,
@@ -110,6 +92,7 @@ export const SECTIONS = [
   invocationsSection,
   edgeSection,
   kafkaSection,
+  modelsSection,
 ] as const;
 
 /** Every flag of the configuration, for the command line's help and parser. */
@@ -161,6 +144,7 @@ export interface Platform extends AsyncDisposable {
   readonly guard: Guard;
   readonly tokens: Tokens;
   readonly secrets: SecretStore;
+  readonly models: Models;
   /** In order; what fails stops what was started before and is thrown. */
   start(): Promise<void>;
   /** Refuses, stops intake, drains until the deadline of the configuration, flushes, closes. */
@@ -195,6 +179,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
+  const models = openModels(config.models, { store, blobs, facts, clock });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,
@@ -203,7 +188,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     config: config.functions,
     streams,
     secrets: readable,
-    providers: [],
+    providers: [modelProvider(models)],
   });
   const invocations = createInvocations({
     dispatcher: functions,
@@ -230,6 +215,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [
       streamsDeployable(streams),
+      modelsDeployable(models),
       functions.deployable,
       edge.deployable,
       schedules.deployable,
@@ -277,6 +263,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         functions: () => functions.list(),
         status: () => ({ state: lifecycle.state, version, ...status() }),
       }),
+      modelRoutes({ models, fileBytes: config.models.modelFile }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
       ...(overrides.routes ?? []),
@@ -292,6 +279,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     logs,
     streams,
     facts,
+    ...models.services,
     functions,
     consumers,
     schedules,
@@ -326,6 +314,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     guard,
     tokens,
     secrets,
+    models,
     start: () => lifecycle.start(),
     stop,
     [Symbol.asyncDispose]: stop,
@@ -389,67 +378,6 @@ export function packageVersion(): string {
   const builtOrSource = import.meta.url.endsWith('.ts') ? '../package.json' : './package.json';
   const text = readFileSync(new URL(builtOrSource, import.meta.url), 'utf8');
   return (JSON.parse(text) as { version: string }).version;
-}
-
-/** What samples may take on disk, and what logs may. */
-const OBSERVE_BYTES = 64 * 1024 * 1024;
-const LOG_AGE_MS = 7 * 24 * 3_600_000;
-
-interface Substrate {
-  /** The folder, or 'memory'. */
-  readonly place: string;
-  readonly log: LogStore;
-  readonly store: StateStore;
-  readonly blobs: BlobStore;
-  readonly samples: SampleStore;
-  readonly logs: LogArchive;
-  /** Local folder for what can be made again. */
-  readonly cacheFolder: string;
-  readonly services: readonly Service[];
-}
-
-function memorySubstrate(clock: Clock, random: Random): Substrate {
-  const log = memoryLogStore({ clock, random });
-  const store = memoryStateStore({ clock });
-  const blobs = memoryBlobStore({ clock });
-  const cacheFolder = join(tmpdir(), `millrace-${randomUUID()}`);
-  const cache: Service = {
-    name: 'cache folder',
-    stop: () => rm(cacheFolder, { recursive: true, force: true }),
-  };
-  const samples = memorySampleStore();
-  const logs = memoryLogArchive();
-  const services = [cache, store, blobs, log];
-  return { place: 'memory', log, store, blobs, samples, logs, cacheFolder, services };
-}
-
-function diskSubstrate(path: string, clock: Clock, random: Random, decompress: Decompress): Substrate {
-  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random, decompress });
-  const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
-  const blobs = fsBlobStore({ folder: join(path, 'blobs') });
-  const samples = fsSampleStore({ folder: join(path, 'observe', 'samples'), mostBytes: OBSERVE_BYTES });
-  const logs = fsLogArchive({
-    folder: join(path, 'observe', 'logs'),
-    mostBytes: OBSERVE_BYTES,
-    mostAgeMs: LOG_AGE_MS,
-  });
-  const services = [dataFolder(path, clock), store, blobs, log];
-  return { place: path, log, store, blobs, samples, logs, cacheFolder: join(path, 'cache'), services };
-}
-
-/** Holds the lock for as long as anything uses the folder. */
-function dataFolder(path: string, clock: Clock): Service {
-  let folder: DataFolder | undefined;
-  return {
-    name: 'data folder',
-    async start() {
-      folder = await openDataFolder({ path, clock });
-      await Promise.all(['log', 'blobs'].map((name) => folder!.folder(name)));
-    },
-    async stop() {
-      folder?.close();
-    },
-  };
 }
 
 /** Lets programs on this machine find the doors, whichever ports they got. */
