@@ -1,6 +1,5 @@
 export { type ModelsConfig, modelsSection } from './config.ts';
 export { modelsDeployable } from './deployable.ts';
-export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   type CompiledModel,
   compileModel,
@@ -8,6 +7,7 @@ export {
   type EvaluatorLimits,
   type Feeds,
 } from './evaluator/index.ts';
+export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,
   decodeModel,

@@ -62,19 +62,20 @@ function readValues(folder: string, kind: string, types: readonly (OnnxType | un
   });
 }
 
-/** Data of bfloat16 were written as uint16, because numpy had no such type; then each is the upper half of a float32. */
+/**
+ * Data of bfloat16 were written as uint16, because numpy had no such type; then each is the upper half of a float32. And
+ * where only the type of an input counts, one element stands for as many as the model declares.
+ */
 function retyped(value: Value, type: OnnxType | undefined): Value {
-  if ('kind' in value || value.type !== 'uint16' || !type || !('type' in type)) return value;
-  if (type.type !== 'bfloat16') return value;
-  const bits = Uint32Array.from(value.data as Uint16Array, (half) => half * 2 ** 16);
-  const data = new Float32Array(bits.buffer);
-  // Where only the type counts, one element stands for as many as the model declares.
-  const dims = (type.dims ?? value.dims) as readonly number[];
-  const declared = elementCount(dims);
-  if (data.length === 1 && declared > 1) {
-    return { type: 'bfloat16', dims, data: new Float32Array(declared).fill(data[0]!) };
+  if ('kind' in value || !type || !('type' in type)) return value;
+  let { data } = value;
+  if (value.type === 'uint16' && type.type === 'bfloat16') {
+    data = new Float32Array(Uint32Array.from(data as Uint16Array, (half) => half * 2 ** 16).buffer);
   }
-  return { type: 'bfloat16', dims: value.dims, data };
+  const dims = type.dims?.every((size) => typeof size === 'number') ? type.dims : value.dims;
+  if (!(data instanceof Float32Array) || data.length !== 1)
+    return { type: type.type, dims: value.dims, data };
+  return { type: type.type, dims, data: new Float32Array(elementCount(dims)).fill(data[0]!) };
 }
 
 /** TensorProto, SequenceProto and OptionalProto, as the value's type says (onnx-data.proto). */
