@@ -23,11 +23,9 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
-  createHandlerRegistry,
-  createHandlers,
   createInferenceDoor,
   createInferenceService,
-  createKafkaDoor,
+  createKafka,
   type Edge,
   edgeSection,
   functionRoutes,
@@ -35,7 +33,8 @@ import {
   type InferenceDoorOptions,
   inferenceRoutes,
   type KafkaDoor,
-  type KafkaDoorOptions,
+  type KafkaOptions,
+  kafkaSection,
   modelRoutes,
   observeRoutes,
   operationRoutes,
@@ -97,6 +96,7 @@ export const SECTIONS = [
   functionsSection,
   invocationsSection,
   edgeSection,
+  kafkaSection,
   modelsSection,
 ] as const;
 
@@ -280,7 +280,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
-  const kafka = openKafka(config, { streams, clock, random, guard, overrides });
+  const kafka = openKafka(config, { streams, state: store, clock, random, guard, overrides });
 
   const lifecycle = createLifecycle([
     workers,
@@ -447,18 +447,15 @@ function openKafka(
   {
     overrides,
     ...parts
-  }: Pick<KafkaDoorOptions, 'clock' | 'guard'> & {
-    readonly streams: Streams;
-    readonly random: Random;
+  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard'> & {
     readonly overrides: PlatformOverrides;
   },
 ): KafkaDoor | undefined {
   const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
   if (kafkaPort === 'off') return undefined;
-  const cluster = { id: 'millrace', nodeId: 0 };
-  return createKafkaDoor({
+  return createKafka({
     ...parts,
-    registry: createHandlerRegistry(createHandlers({ ...parts, cluster })),
+    config: config.kafka,
     host: kafkaHost,
     port: kafkaPort,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),

@@ -21,6 +21,10 @@ export interface MillraceConfig {
   readonly kafkaPort?: Port;
   /** `HOST:PORT` that Kafka clients are told to connect to; unless told, the address they came in by. */
   readonly kafkaAdvertised?: string;
+  /** Makes a stream when a Kafka client asks for a topic that is not there. Default true. */
+  readonly kafkaAutoCreate?: boolean;
+  /** Partitions of topics that Kafka clients make without saying how many. Default 1. */
+  readonly kafkaPartitions?: number;
   /** Address of the inference port; default `127.0.0.1`. */
   readonly inferenceHost?: string;
   /** Port of the Open Inference Protocol over gRPC, such as 7404; default `'off'`. The API port has it over REST anyway. */
