@@ -155,10 +155,11 @@ export function createModels(options: ModelsOptions): Models {
     budgetBytes: options.memoryBytes,
     clock,
     record: (name, version) => registry.version(name, version),
-    load: async (record) => {
+    load: async (record, idle) => {
       const opened = await openModel(await registry.bytes(record), engines, clock);
       return serve(record, opened, {
         ...options,
+        idle,
         preprocessors: createPreprocessors(record.serving, options.workers),
       });
     },
@@ -186,15 +187,21 @@ export function createModels(options: ModelsOptions): Models {
     return { version: (await registry.version(name, version)).version };
   };
 
-  /** What ran it may have ended, with the model in it: the next request loads it anew. */
-  const run = (served: Served, inputs: Values, rows: number): Promise<Values> =>
-    served.run(inputs, rows).catch(async (error: unknown) => {
-      const { model, version } = served.record;
-      if (isMillraceError(error, 'UNAVAILABLE') && residents.peek(model, version) === served) {
-        await residents.evict(model, version);
-      }
+  /**
+   * What was unloaded between being asked for and being run is loaded again: a request does not fail for that. What ran it
+   * may also have ended, with the model in it: then the next request loads it anew.
+   */
+  const run = async (served: Served, inputs: Values, rows: number): Promise<Values> => {
+    const { model, version } = served.record;
+    if (served.closed) return (await residents.get(model, version)).run(inputs, rows);
+    try {
+      return await served.run(inputs, rows);
+    } catch (error) {
+      const isCurrent = residents.peek(model, version) === served;
+      if (isMillraceError(error, 'UNAVAILABLE') && isCurrent) await residents.evict(model, version);
       throw error;
-    });
+    }
+  };
 
   const observed = async (
     served: Served,
