@@ -2,8 +2,8 @@ import { attribute, encodeModel, named, node } from '../../src/models/index.ts';
 
 const DEPTH = 6;
 
-/** Boosted trees as an ONNX file: `trees` complete trees of depth 6 over `columns` columns, one output `y`. */
-export function treesModel(trees: number, columns: number): Uint8Array {
+/** Boosted trees as an ONNX file: `trees` complete trees of depth 6 over `columns` columns, one output `y`. Each variant is a file of its own. */
+export function treesModel(trees: number, columns: number, variant = 0): Uint8Array {
   const inner = 2 ** DEPTH - 1;
   const all = 2 ** (DEPTH + 1) - 1;
   const nodes = { tree: [] as number[], id: [] as number[], feature: [] as number[], value: [] as number[] };
@@ -11,7 +11,7 @@ export function treesModel(trees: number, columns: number): Uint8Array {
   const [yes, no]: [number[], number[]] = [[], []];
   const target = { tree: [] as number[], node: [] as number[], weight: [] as number[] };
   // The same numbers every time: what a tree asks does not change what asking costs, as long as both ways are taken.
-  let seed = 1;
+  let seed = 1 + variant;
   const random = (): number => (seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fff_ffff) / 2 ** 31;
   for (let tree = 0; tree < trees; tree++) {
     for (let id = 0; id < all; id++) {
@@ -63,14 +63,17 @@ export function treesModel(trees: number, columns: number): Uint8Array {
 }
 
 /** One square layer of `size`² weights, as an ONNX file: `size` 2,400 takes 23 MB. */
-export function denseModel(size: number, operator = 'Tanh'): Uint8Array {
-  const weights = Float32Array.from({ length: size * size }, (_, index) => ((index % 17) - 8) / 100);
+export function denseModel(size: number, variant = 0): Uint8Array {
+  const weights = Float32Array.from(
+    { length: size * size },
+    (_, index) => (((index + variant) % 17) - 8) / 100,
+  );
   return encodeModel({
     irVersion: 8,
     opsets: [{ version: 17 }],
     graph: {
       name: 'dense',
-      nodes: [node('MatMul', ['x', 'w'], ['p']), node(operator, ['p'], ['y'])],
+      nodes: [node('MatMul', ['x', 'w'], ['p']), node('Tanh', ['p'], ['y'])],
       initializers: [named('w', { type: 'float32', dims: [size, size], data: weights })],
       inputs: [{ name: 'x', type: { kind: 'tensor', type: 'float32', dims: ['n', size] } }],
       outputs: [{ name: 'y', type: { kind: 'tensor', type: 'float32', dims: ['n', size] } }],

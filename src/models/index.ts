@@ -28,7 +28,12 @@ export { WireReader, WireWriter } from './onnx/wire.ts';
 export { modelProvider } from './provider.ts';
 export type { ModelRecord, VersionRecord } from './registry/records.ts';
 export { PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
-export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
+export {
+  createSearchIndex,
+  type MetricCondition,
+  parseMetricCondition,
+  type VersionQuery,
+} from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
 export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
 export { elementToJson, putterFor } from './rows/elements.ts';

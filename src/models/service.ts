@@ -156,7 +156,7 @@ export function createModels(options: ModelsOptions): Models {
     clock,
     record: (name, version) => registry.version(name, version),
     load: async (record, idle) => {
-      const opened = await openModel(await registry.bytes(record), engines, clock);
+      const opened = await openModel(await registry.bytes(record), engines, clock, record.measured);
       return serve(record, opened, {
         ...options,
         idle,
@@ -319,7 +319,11 @@ export function createModels(options: ModelsOptions): Models {
       const isFirst = (registry.find(name)?.latest ?? 0) === 0;
       const features = featuresOf(inputs, metadata, draft.serving);
       const serving = features === undefined ? draft.serving : { ...draft.serving, features };
-      const version = await registry.register(name, { ...draft, serving }, { inputs, outputs });
+      const version = await registry.register(
+        name,
+        { ...draft, serving },
+        { inputs, outputs, measured: opened.measured },
+      );
       if (isFirst) await registry.setAlias(name, PRODUCTION, { version: version.version, by: draft.by });
       return version;
     },

@@ -12,6 +12,7 @@ import {
   type StateOperation,
   type StateStore,
   sha256,
+  sha256Aside,
 } from '../../kernel/index.ts';
 import { keyedMutex } from '../../streams/index.ts';
 import type { ValueSpec } from '../tensor.ts';
@@ -24,6 +25,7 @@ import {
   isNumber,
   isVersionId,
   type Lineage,
+  type Measured,
   type Metrics,
   type ModelRecord,
   type Tags,
@@ -51,6 +53,8 @@ export interface VersionDraft {
 export interface Signature {
   readonly inputs: readonly ValueSpec[];
   readonly outputs: readonly ValueSpec[];
+  /** What ran it best when it was registered. */
+  readonly measured?: Measured;
 }
 
 export interface AliasChange {
@@ -198,7 +202,7 @@ export function createRegistry({ state, blobs, facts, clock }: RegistryOptions):
     draft: VersionDraft,
     signature: Signature,
   ): Promise<VersionRecord> => {
-    const fileHash = sha256(draft.bytes);
+    const fileHash = await sha256Aside(draft.bytes);
     const id = versionOf(fileHash, draft.serving);
     const there = models.has(name) ? await read(name, id) : undefined;
     const stored = await blobs.info(blobKey(fileHash));
@@ -257,7 +261,7 @@ export function createRegistry({ state, blobs, facts, clock }: RegistryOptions):
     },
     async bytes(found) {
       const bytes = await blobs.get(blobKey(found.sha256));
-      if (sha256(bytes) === found.sha256) return bytes;
+      if ((await sha256Aside(bytes)) === found.sha256) return bytes;
       const message = `The file of version ${found.version} of '${found.model}' is damaged. Register it again from its source.`;
       throw new MillraceError('DATA_DAMAGED', message);
     },
@@ -352,7 +356,7 @@ function recordOf(
   version: string,
   fileHash: string,
   draft: VersionDraft,
-  { inputs, outputs }: Signature,
+  { inputs, outputs, measured }: Signature,
 ): Omit<VersionRecord, 'number' | 'createdMs'> {
   return {
     model,
@@ -363,6 +367,7 @@ function recordOf(
     serving: draft.serving,
     inputs,
     outputs,
+    ...(measured === undefined ? {} : { measured }),
     metrics: draft.metrics ?? {},
     tags: draft.tags ?? {},
     ...(draft.data === undefined ? {} : { data: draft.data }),
@@ -412,7 +417,7 @@ async function buildIndex(state: StateStore): Promise<ReturnType<typeof createSe
   const built = createSearchIndex();
   for (const [at, record] of records.entries()) {
     built.add(record);
-    if (at % PAGE === PAGE - 1) await new Promise<void>((resolve) => setImmediate(resolve));
+    if (at % 32 === 31) await new Promise<void>((resolve) => setImmediate(resolve));
   }
   return built;
 }
