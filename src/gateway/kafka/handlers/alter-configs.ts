@@ -1,6 +1,6 @@
+import { AlterConfigs } from '../../../streams/kafka-protocol/index.ts';
 import { alterTopicConfig } from '../alter-config.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { AlterConfigs } from '../messages/configs.ts';
 import { outcomeOf } from '../outcome.ts';
 import { DEFAULTS, parseTopicConfig } from '../topic-configs.ts';
 

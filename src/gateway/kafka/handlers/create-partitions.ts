@@ -1,7 +1,6 @@
-import type { RequestOf } from '../codec/fields.ts';
+import { CreatePartitions, type RequestOf } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { CreatePartitions } from '../messages/topics.ts';
 import { outcomeOf } from '../outcome.ts';
 
 type Wanted = RequestOf<typeof CreatePartitions>['topics'][number];

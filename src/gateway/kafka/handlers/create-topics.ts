@@ -1,8 +1,12 @@
 import type { TopicConfig, TopicInfo } from '../../../streams/index.ts';
-import { NO_UUID, type RequestOf, type ResponseOf } from '../codec/fields.ts';
+import {
+  CreateTopics,
+  NO_UUID,
+  type RequestOf,
+  type ResponseOf,
+} from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { CreateTopics } from '../messages/topics.ts';
 import { type Outcome, outcomeOfError } from '../outcome.ts';
 import { parseTopicConfig, showTopicConfig } from '../topic-configs.ts';
 

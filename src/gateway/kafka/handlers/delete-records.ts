@@ -1,7 +1,6 @@
-import { NO_UUID } from '../codec/fields.ts';
+import { DeleteRecords, NO_UUID } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError, kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { DeleteRecords } from '../messages/topics.ts';
 import { outcomeOfError } from '../outcome.ts';
 
 /** Moves the start of partitions forward. */

@@ -1,7 +1,6 @@
-import { NO_UUID } from '../codec/fields.ts';
+import { DeleteTopics, NO_UUID } from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { DeleteTopics } from '../messages/topics.ts';
 import { outcomeOf, refusal } from '../outcome.ts';
 
 /** Removes topics by name, and since version 6 by id. The platform's own stay. */

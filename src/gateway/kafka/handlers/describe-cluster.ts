@@ -1,6 +1,6 @@
+import { DescribeCluster } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError } from '../errors.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { DescribeCluster } from '../messages/metadata.ts';
 import { clusterOperations } from '../operations.ts';
 
 const BROKERS = 1;

@@ -1,8 +1,12 @@
+import {
+  DescribeConfigs,
+  NO_UUID,
+  type RequestOf,
+  type ResponseOf,
+} from '../../../streams/kafka-protocol/index.ts';
 import { showBrokerConfig } from '../broker-configs.ts';
-import { NO_UUID, type RequestOf, type ResponseOf } from '../codec/fields.ts';
 import { KafkaError } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { DescribeConfigs } from '../messages/configs.ts';
 import { outcomeOfError } from '../outcome.ts';
 import { RESOURCES } from '../resources.ts';
 import { CONFIG_TYPES, type ShownConfig, showTopicConfig } from '../topic-configs.ts';

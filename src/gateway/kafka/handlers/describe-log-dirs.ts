@@ -1,6 +1,6 @@
+import { DescribeLogDirs } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError } from '../errors.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { DescribeLogDirs } from '../messages/topics.ts';
 
 /** Bytes on disk. The log is one folder, whose path is nobody's business outside. */
 export function describeLogDirsHandler({ streams: { log } }: Broker): Handler<typeof DescribeLogDirs> {

@@ -1,6 +1,5 @@
-import { NO_UUID } from '../codec/fields.ts';
+import { DescribeProducers, NO_UUID } from '../../../streams/kafka-protocol/index.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { DescribeProducers } from '../messages/transactions.ts';
 import { outcomeOf } from '../outcome.ts';
 
 /** Producers that partitions know: what an operator needs to find a transaction that hangs. */

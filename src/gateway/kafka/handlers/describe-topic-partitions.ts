@@ -1,7 +1,11 @@
 import type { TopicInfo } from '../../../streams/index.ts';
-import { NO_UUID, type RequestOf, type ResponseOf } from '../codec/fields.ts';
+import {
+  DescribeTopicPartitions,
+  NO_UUID,
+  type RequestOf,
+  type ResponseOf,
+} from '../../../streams/kafka-protocol/index.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { DescribeTopicPartitions } from '../messages/metadata.ts';
 import { topicOperations } from '../operations.ts';
 import { LEADER_EPOCH } from '../topics.ts';
 

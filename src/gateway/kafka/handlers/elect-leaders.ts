@@ -1,6 +1,6 @@
+import { ElectLeaders } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError } from '../errors.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { ElectLeaders } from '../messages/topics.ts';
 import { refusal } from '../outcome.ts';
 
 /** Nothing to elect: the one broker leads. */

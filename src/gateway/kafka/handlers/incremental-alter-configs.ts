@@ -1,9 +1,8 @@
 import type { TopicConfig, TopicInfo } from '../../../streams/index.ts';
+import { IncrementalAlterConfigs, type RequestOf } from '../../../streams/kafka-protocol/index.ts';
 import { alterTopicConfig } from '../alter-config.ts';
-import type { RequestOf } from '../codec/fields.ts';
 import { KafkaError } from '../errors.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { IncrementalAlterConfigs } from '../messages/configs.ts';
 import { outcomeOf } from '../outcome.ts';
 import { CONFIG_OPERATIONS, changeTopicConfig } from '../topic-configs.ts';
 

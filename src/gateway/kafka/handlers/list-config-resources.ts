@@ -1,5 +1,5 @@
+import { ListConfigResources } from '../../../streams/kafka-protocol/index.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { ListConfigResources } from '../messages/configs.ts';
 import { RESOURCES } from '../resources.ts';
 
 /** What has a configuration: topics and the broker. Version 0 asks for metrics subscriptions, which there are none of. */

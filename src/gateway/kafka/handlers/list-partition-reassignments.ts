@@ -1,6 +1,6 @@
+import { ListPartitionReassignments } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError } from '../errors.ts';
 import type { Handler } from '../handler.ts';
-import { ListPartitionReassignments } from '../messages/topics.ts';
 
 /** None: with one broker nothing moves. Tools that describe topics ask. */
 export function listPartitionReassignmentsHandler(): Handler<typeof ListPartitionReassignments> {

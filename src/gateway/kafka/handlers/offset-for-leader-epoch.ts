@@ -1,7 +1,6 @@
-import { NO_UUID } from '../codec/fields.ts';
+import { NO_UUID, OffsetForLeaderEpoch } from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS } from '../errors.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { OffsetForLeaderEpoch } from '../messages/fetch.ts';
 import { LEADER_EPOCH, leaderEpochError } from '../topics.ts';
 
 /** Where the records of a leader epoch end: those of the only one at the end of the log (KIP-320). */
