@@ -11,6 +11,7 @@ export {
   type TransactionEnd,
   Transactions,
 } from './coordination/index.ts';
+export { createDecompress } from './decompress.ts';
 export { DEFAULT_STREAM_SETTINGS, type StreamSettings } from './definitions/settings.ts';
 export { streamsDeployable } from './deployable.ts';
 export type { Disk, DiskFile } from './disk.port.ts';
@@ -69,6 +70,7 @@ export {
   crc32c,
   crcMatches,
   type DecodedRecord,
+  type Decompress,
   decodeBatch,
   decodeBatches,
   decompressRecords,

@@ -120,7 +120,10 @@ export interface TopicAdmin {
 export interface AppendInput extends TopicPartition {
   /** One RecordBatch v2. The store may overwrite its base offset and leader epoch in place; the caller gives it away. */
   readonly batch: Uint8Array;
-  /** The bytes were encoded by this process just now: their CRC need not be checked again. */
+  /**
+   * The bytes were encoded or checked by this process just now: their CRC need not be checked again, and records may be missing
+   * from the batch, whose offsets then stay unused. (A store that cannot leave offsets out closes the gaps.)
+   */
   readonly trusted?: boolean;
   /** 'disk' unless told. */
   readonly acks?: 'disk' | 'memory';
