@@ -117,12 +117,17 @@ describe('a group of the classic protocol', () => {
 
   it('goes on without those who do not join again in time', async () => {
     const { join, clock, rebalance, beat } = makeGroup();
-    const [first] = await rebalance(2);
+    const [first, second] = await rebalance(2);
     const joining = join(first!.memberId, { protocols: [{ name: 'range', metadata: bytes('new') }] });
-    for (let heard = 0; heard < 4; heard++) clock.advance(9_000);
+    for (let heard = 0; heard < 3; heard++) {
+      assert.equal(beat(second!), 'REBALANCE_IN_PROGRESS');
+      clock.advance(9_000);
+    }
+    clock.advance(4_000);
     const again = await joining;
     assert.equal(again.members.length, 1);
     assert.equal(beat(first!), 'ILLEGAL_GENERATION');
+    assert.equal(beat(second!), 'UNKNOWN_MEMBER_ID');
     assert.equal(beat(again), 'NONE');
   });
 
