@@ -1,6 +1,6 @@
 import type { Clock } from '../../../kernel/index.ts';
 import type { GroupHolder, GroupInfo, TopicPartition } from '../../../streams/index.ts';
-import { KafkaError } from '../errors.ts';
+import { KafkaError, type KafkaErrorName } from '../errors.ts';
 import { ASSIGNORS, type PartitionKey, type Subscriber, splitKey } from './assignors.ts';
 import { ConsumerMember, type MemberProfile, type MemberState } from './consumer-member.ts';
 
@@ -160,6 +160,15 @@ export class ConsumerGroup implements GroupHolder {
     this.#touch(member);
     const told = full || !sameKeys(before, member.assigned);
     return this.#answer(member, member.epoch, told ? this.#shares(member.assigned) : null);
+  }
+
+  /** An operator removes a member; a static one may be named by its instance alone. */
+  expel(memberId: string, instanceId: string | null): KafkaErrorName {
+    const found = memberId === '' && instanceId !== null ? this.#static.get(instanceId) : memberId;
+    const member = found === undefined ? undefined : this.#members.get(found);
+    if (!member) return 'UNKNOWN_MEMBER_ID';
+    this.#remove(member);
+    return 'NONE';
   }
 
   /** Throws KafkaError unless this member may commit positions now. An epoch below 0: from outside of the group. */
