@@ -1,8 +1,15 @@
-import type { ResponseOf } from '../codec/fields.ts';
+import {
+  byTopic,
+  DeleteGroups,
+  DescribeGroups,
+  FindCoordinator,
+  ListGroups,
+  type ResponseOf,
+  writeAssignment,
+  writeSubscription,
+} from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { DeleteGroups, DescribeGroups, FindCoordinator, ListGroups } from '../messages/groups.ts';
-import { byTopic, writeAssignment, writeSubscription } from './consumer-protocol.ts';
 import { type GroupCoordinator, requireGroup } from './coordinator.ts';
 import { groupOperations } from './group-operations.ts';
 
@@ -16,7 +23,12 @@ const FIND_MANY_FROM = 4;
 /** From here on a group that is not there is an error, not a dead group. */
 const NOT_FOUND_FROM = 6;
 /** Members of the platform are shown as consumers, so that tools know how to read them. */
-const PLATFORM = { protocolType: 'consumer', protocolName: 'millrace', clientId: 'millrace', host: '/127.0.0.1' };
+const PLATFORM = {
+  protocolType: 'consumer',
+  protocolName: 'millrace',
+  clientId: 'millrace',
+  host: '/127.0.0.1',
+};
 
 /** There is one broker: it coordinates everything. */
 export function findCoordinatorHandler({ cluster }: Broker): Handler<typeof FindCoordinator> {
@@ -26,7 +38,8 @@ export function findCoordinatorHandler({ cluster }: Broker): Handler<typeof Find
       keyType === TRANSACTION
         ? context.permits('write', `transaction/${key}`)
         : context.permits('read', `group/${key}`);
-    const refusal = keyType === TRANSACTION ? 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' : 'GROUP_AUTHORIZATION_FAILED';
+    const refusal =
+      keyType === TRANSACTION ? 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' : 'GROUP_AUTHORIZATION_FAILED';
     const error = !known ? 'INVALID_REQUEST' : permitted ? 'NONE' : refusal;
     const found = error === 'NONE';
     return {
@@ -45,7 +58,9 @@ export function findCoordinatorHandler({ cluster }: Broker): Handler<typeof Find
       const first = find(keyType, many ? '' : key, context);
       return {
         ...first,
-        coordinators: many ? coordinatorKeys.map((each) => ({ key: each, ...find(keyType, each, context) })) : [],
+        coordinators: many
+          ? coordinatorKeys.map((each) => ({ key: each, ...find(keyType, each, context) }))
+          : [],
       };
     },
   };
@@ -122,7 +137,8 @@ export function describeGroupsHandler(coordinator: GroupCoordinator): Handler<ty
       return {
         groups: groups.map((groupId) => {
           const refused = refusalOf(groupId, context);
-          const group = refused === 0 ? describe(groupId, context.version) : { ...dead(groupId), errorCode: refused };
+          const group =
+            refused === 0 ? describe(groupId, context.version) : { ...dead(groupId), errorCode: refused };
           if (!includeAuthorizedOperations) return group;
           return { ...group, authorizedOperations: groupOperations(groupId, context) };
         }),
@@ -135,15 +151,19 @@ const dead = (groupId: string) => ({
   ...{ groupId, groupState: 'Dead', protocolType: '', protocolData: '', members: [] },
 });
 
-function describeClassic(described: ReturnType<NonNullable<ReturnType<GroupCoordinator['classic']>>['describe']>) {
+function describeClassic(
+  described: ReturnType<NonNullable<ReturnType<GroupCoordinator['classic']>>['describe']>,
+) {
   return {
     groupState: described.state,
     protocolType: described.protocolType,
     protocolData: described.protocolName,
-    members: described.members.map(({ memberId, instanceId, clientId, clientHost, metadata, assignment }) => ({
-      ...{ memberId, groupInstanceId: instanceId, clientId, clientHost },
-      ...{ memberMetadata: metadata, memberAssignment: assignment },
-    })),
+    members: described.members.map(
+      ({ memberId, instanceId, clientId, clientHost, metadata, assignment }) => ({
+        ...{ memberId, groupInstanceId: instanceId, clientId, clientHost },
+        ...{ memberMetadata: metadata, memberAssignment: assignment },
+      }),
+    ),
   };
 }
 

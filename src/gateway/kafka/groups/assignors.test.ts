@@ -19,10 +19,7 @@ const groups = fc.record({
 function assignBoth({ partitions, members }: { partitions: number[]; members: number[][] }) {
   const partitionsOf = (topic: string): number => partitions[Number(topic)] ?? 0;
   const subscribers = members.map((topics, index) =>
-    subscriber(
-      `m${index}`,
-      topics.filter((topic) => topic < partitions.length).map(String),
-    ),
+    subscriber(`m${index}`, topics.filter((topic) => topic < partitions.length).map(String)),
   );
   return { partitionsOf, subscribers };
 }
@@ -52,7 +49,10 @@ describe('the assignors', () => {
         for (const poor of subscribers) {
           const takes = [...shares.get(rich.memberId)!].some((key) => poor.topics.has(splitKey(key).topicId));
           const difference = shares.get(rich.memberId)!.size - shares.get(poor.memberId)!.size;
-          assert.ok(!takes || difference < 2, `${rich.memberId} has ${difference} more than ${poor.memberId}`);
+          assert.ok(
+            !takes || difference < 2,
+            `${rich.memberId} has ${difference} more than ${poor.memberId}`,
+          );
         }
       }
     });

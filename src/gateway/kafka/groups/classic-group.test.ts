@@ -65,7 +65,10 @@ function makeGroup(settings: { initialDelayMs?: number; maxMembers?: number } = 
     const joined = await Promise.all([count > 1 ? join(first.memberId, options) : first, ...others]);
     const everyone = Object.fromEntries(joined.map(({ memberId }) => [memberId, memberId]));
     const synced = joined.map((one) => sync(one, one.leader === one.memberId ? everyone : {}));
-    assert.deepEqual((await Promise.all(synced)).map((one) => textOf(one.assignment)), Object.keys(everyone));
+    assert.deepEqual(
+      (await Promise.all(synced)).map((one) => textOf(one.assignment)),
+      Object.keys(everyone),
+    );
     return joined;
   };
   return { clock, group, join, sync, beat, commits, rebalance };
@@ -80,11 +83,17 @@ describe('a group of the classic protocol', () => {
     assert.equal(beat(alone), 'REBALANCE_IN_PROGRESS');
     const [first, other] = await Promise.all([join(alone.memberId), second]);
     assert.deepEqual([first.generation, other.generation], [2, 2]);
-    assert.deepEqual(first.members.map((one) => one.memberId), [first.memberId, other.memberId]);
+    assert.deepEqual(
+      first.members.map((one) => one.memberId),
+      [first.memberId, other.memberId],
+    );
     assert.deepEqual(other.members, []);
     const waiting = sync(other);
     assert.equal(group.describe().state, 'CompletingRebalance');
-    assert.equal(textOf((await sync(first, { [first.memberId]: 'x', [other.memberId]: 'y' })).assignment), 'x');
+    assert.equal(
+      textOf((await sync(first, { [first.memberId]: 'x', [other.memberId]: 'y' })).assignment),
+      'x',
+    );
     assert.equal(textOf((await waiting).assignment), 'y');
     assert.equal(group.describe().state, 'Stable');
     assert.equal(beat(other), 'NONE');
@@ -112,7 +121,10 @@ describe('a group of the classic protocol', () => {
     joining.push(join(''));
     clock.advance(200);
     const joined = await Promise.all(joining);
-    assert.deepEqual(joined.map((one) => one.generation), [1, 1, 1]);
+    assert.deepEqual(
+      joined.map((one) => one.generation),
+      [1, 1, 1],
+    );
   });
 
   it('goes on without those who do not join again in time', async () => {
@@ -177,15 +189,23 @@ describe('a group of the classic protocol', () => {
 
   it('lets the members vote on what they all support, and refuses who supports none of it', async () => {
     const { join, group } = makeGroup();
-    const of = (...names: string[]) => ({ protocols: names.map((name) => ({ name, metadata: bytes(name) })) });
+    const of = (...names: string[]) => ({
+      protocols: names.map((name) => ({ name, metadata: bytes(name) })),
+    });
     const first = await join('', of('a', 'b', 'c'));
     const others = [join('', of('b', 'c')), join('', of('c', 'b'))];
     const [again, ...rest] = await Promise.all([join(first.memberId, of('a', 'b', 'c')), ...others]);
     assert.equal(again!.protocolName, 'b');
-    assert.deepEqual(again!.members.map((one) => textOf(one.metadata)), ['b', 'b', 'b']);
+    assert.deepEqual(
+      again!.members.map((one) => textOf(one.metadata)),
+      ['b', 'b', 'b'],
+    );
     assert.equal(rest[0]!.protocolName, 'b');
     assert.equal((await join('', of('a'))).error, 'INCONSISTENT_GROUP_PROTOCOL');
-    assert.equal((await join('', { ...of('b'), protocolType: 'connect' })).error, 'INCONSISTENT_GROUP_PROTOCOL');
+    assert.equal(
+      (await join('', { ...of('b'), protocolType: 'connect' })).error,
+      'INCONSISTENT_GROUP_PROTOCOL',
+    );
     assert.equal((await join('', of())).error, 'INCONSISTENT_GROUP_PROTOCOL');
     assert.equal(group.describe().members.length, 3);
   });
@@ -193,7 +213,8 @@ describe('a group of the classic protocol', () => {
   it('is empty when all have left, and takes another protocol then', async () => {
     const { group, join, rebalance } = makeGroup();
     const [first, second] = await rebalance(2);
-    for (const { memberId } of [first!, second!]) assert.equal(group.leave({ memberId, instanceId: null }), 'NONE');
+    for (const { memberId } of [first!, second!])
+      assert.equal(group.leave({ memberId, instanceId: null }), 'NONE');
     assert.equal(group.leave({ memberId: first!.memberId, instanceId: null }), 'UNKNOWN_MEMBER_ID');
     assert.equal(group.describe().state, 'Empty');
     const joined = await join('', { protocolType: 'connect' });
@@ -231,7 +252,10 @@ describe('a group of the classic protocol', () => {
     const { group, rebalance } = makeGroup();
     assert.equal(group.subscribes('a'), false);
     await rebalance(1, { protocols: [{ name: 'range', metadata: bytes('a,b') }] });
-    assert.deepEqual(['a', 'b', 'c'].map((topic) => group.subscribes(topic)), [true, true, false]);
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((topic) => group.subscribes(topic)),
+      [true, true, false],
+    );
   });
 });
 

@@ -288,7 +288,8 @@ export class ClassicGroup implements GroupHolder {
     this.#touch(member);
     if (this.#state === 'Stable' && electProtocol(inOrder) === this.#protocolName) {
       // Who cannot be told to skip the assignment must not take itself for the leader: it would assign again.
-      if (leads && !request.canSkipAssignment) return { ...this.#joined(member), leader: formerId, members: [] };
+      if (leads && !request.canSkipAssignment)
+        return { ...this.#joined(member), leader: formerId, members: [] };
       return { ...this.#joined(member), skipAssignment: leads };
     }
     const answer = member.awaitJoin();

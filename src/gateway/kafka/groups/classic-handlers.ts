@@ -1,7 +1,12 @@
-import type { RequestOf } from '../codec/fields.ts';
+import {
+  Heartbeat,
+  JoinGroup,
+  LeaveGroup,
+  type RequestOf,
+  SyncGroup,
+} from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS, KafkaError, type KafkaErrorName } from '../errors.ts';
 import type { Handler, RequestContext } from '../handler.ts';
-import { Heartbeat, JoinGroup, LeaveGroup, SyncGroup } from '../messages/groups.ts';
 import { type ClassicJoin, type JoinResult, joinRefused } from './classic-types.ts';
 import { type GroupCoordinator, hostOf, requireGroup } from './coordinator.ts';
 

@@ -22,7 +22,11 @@ function makeGroup(partitions = 4) {
       return (topic) => new RegExp(`^(?:${regex})$`).test(topic);
     },
   });
-  const beat = (memberId: string, memberEpoch: number, options: Partial<ConsumerHeartbeat> = {}): HeartbeatResult =>
+  const beat = (
+    memberId: string,
+    memberEpoch: number,
+    options: Partial<ConsumerHeartbeat> = {},
+  ): HeartbeatResult =>
     group.heartbeat({
       ...{ memberId, memberEpoch, instanceId: null, rackId: null, clientId: 'c', clientHost: '/h' },
       ...{ rebalanceTimeoutMs: null, topicNames: null, topicRegex: null, assignor: null, owned: null },
@@ -42,7 +46,11 @@ class Client {
   epoch = 0;
   owned = new Set<string>();
 
-  constructor(memberId: string, under: ReturnType<typeof makeGroup>, options: Partial<ConsumerHeartbeat> = {}) {
+  constructor(
+    memberId: string,
+    under: ReturnType<typeof makeGroup>,
+    options: Partial<ConsumerHeartbeat> = {},
+  ) {
     this.memberId = memberId;
     this.#under = under;
     this.#options = options;
@@ -60,7 +68,9 @@ class Client {
         : this.#under.beat(this.memberId, this.epoch, { owned, instanceId });
     this.epoch = answer.memberEpoch;
     if (!answer.assignment) return;
-    const told = answer.assignment.flatMap(({ topicId, partitions }) => partitions.map((one) => `${topicId}/${one}`));
+    const told = answer.assignment.flatMap(({ topicId, partitions }) =>
+      partitions.map((one) => `${topicId}/${one}`),
+    );
     this.owned = new Set(told);
   }
 
@@ -72,7 +82,8 @@ class Client {
 
 const refuses = (work: () => unknown, name: KafkaErrorName): void =>
   assert.throws(work, (error) => error instanceof KafkaError && error.kafkaName === name);
-const partitionsOf = (answer: HeartbeatResult): readonly number[] | undefined => answer.assignment?.[0]?.partitions;
+const partitionsOf = (answer: HeartbeatResult): readonly number[] | undefined =>
+  answer.assignment?.[0]?.partitions;
 
 describe('a group of the newer protocol', () => {
   it('gives a member all, and takes from it what another is to have, step by step', () => {
@@ -102,15 +113,24 @@ describe('a group of the newer protocol', () => {
     const rest = clients.slice(1);
     for (const client of rest) {
       client.beat();
-      assert.ok(before.get(client)!.isSubsetOf(client.owned), 'not for one heartbeat has it less than before');
+      assert.ok(
+        before.get(client)!.isSubsetOf(client.owned),
+        'not for one heartbeat has it less than before',
+      );
     }
-    assert.equal(rest.reduce((sum, client) => sum + client.owned.size, 0), 40);
+    assert.equal(
+      rest.reduce((sum, client) => sum + client.owned.size, 0),
+      40,
+    );
     for (let second = 0; second < 46; second++) {
       under.clock.advance(1_000);
       for (const client of rest.slice(1)) client.beat();
     }
     assert.equal(under.group.size, 8);
-    assert.equal(rest.slice(1).reduce((sum, client) => sum + client.owned.size, 0), 40);
+    assert.equal(
+      rest.slice(1).reduce((sum, client) => sum + client.owned.size, 0),
+      40,
+    );
     refuses(() => rest[0]!.beat(), 'UNKNOWN_MEMBER_ID');
   });
 
@@ -192,7 +212,10 @@ describe('a group of the newer protocol', () => {
   });
 
   it('K2 never gives a partition to two, and ends settled, whatever its members do', () => {
-    const step = fc.record({ who: fc.nat(5), act: fc.constantFrom('beat', 'beat', 'beat', 'leave', 'wait', 'grow') });
+    const step = fc.record({
+      who: fc.nat(5),
+      act: fc.constantFrom('beat', 'beat', 'beat', 'leave', 'wait', 'grow'),
+    });
     const property = fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       const under = makeGroup(7);
       const clients = Array.from({ length: 6 }, (_, index) => new Client(`m${index}`, under));

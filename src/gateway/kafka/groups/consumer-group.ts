@@ -147,7 +147,8 @@ export class ConsumerGroup implements GroupHolder {
     const { memberEpoch } = request;
     if (memberEpoch === LEAVE || memberEpoch === LEAVE_FOR_A_WHILE) return this.#leave(request);
     // Before anything changes: a subscription that cannot be is refused whole.
-    if (request.topicRegex && !this.#patterns.has(request.topicRegex)) this.#parts.compile(request.topicRegex);
+    if (request.topicRegex && !this.#patterns.has(request.topicRegex))
+      this.#parts.compile(request.topicRegex);
     const { member, isNew } = memberEpoch === 0 ? this.#admit(request) : this.#known(request);
     const before = member.assigned;
     const changed = member.update(request);
@@ -289,7 +290,12 @@ export class ConsumerGroup implements GroupHolder {
       member.away = true;
       this.#touch(member);
     } else this.#remove(member);
-    return { memberId: member.memberId, memberEpoch: request.memberEpoch, heartbeatIntervalMs: 0, assignment: null };
+    return {
+      memberId: member.memberId,
+      memberEpoch: request.memberEpoch,
+      heartbeatIntervalMs: 0,
+      assignment: null,
+    };
   }
 
   #remove(member: ConsumerMember): void {
@@ -365,9 +371,7 @@ export class ConsumerGroup implements GroupHolder {
       (member): Subscriber => ({
         memberId: member.memberId,
         instanceId: member.instanceId,
-        topics: new Set(
-          topics.filter(({ name }) => this.#subscribesTo(member, name)).map(({ id }) => id),
-        ),
+        topics: new Set(topics.filter(({ name }) => this.#subscribesTo(member, name)).map(({ id }) => id)),
         current: this.#target.get(member.memberId) ?? NOTHING,
       }),
     );
@@ -468,5 +472,8 @@ function sameKeys(a: ReadonlySet<PartitionKey>, b: ReadonlySet<PartitionKey>): b
 }
 
 function unknownMember(memberId: string): KafkaError {
-  return new KafkaError('UNKNOWN_MEMBER_ID', `The group has no member '${memberId}'. Join again with epoch 0.`);
+  return new KafkaError(
+    'UNKNOWN_MEMBER_ID',
+    `The group has no member '${memberId}'. Join again with epoch 0.`,
+  );
 }

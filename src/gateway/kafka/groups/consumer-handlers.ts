@@ -1,7 +1,11 @@
-import type { RequestOf, ResponseOf } from '../codec/fields.ts';
+import {
+  ConsumerGroupDescribe,
+  ConsumerGroupHeartbeat,
+  type RequestOf,
+  type ResponseOf,
+} from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError, kafkaErrorCode } from '../errors.ts';
 import type { Handler, RequestContext } from '../handler.ts';
-import { ConsumerGroupDescribe, ConsumerGroupHeartbeat } from '../messages/consumer-groups.ts';
 import { ASSIGNORS } from './assignors.ts';
 import type { ConsumerGroup, TopicShare } from './consumer-group.ts';
 import { type GroupCoordinator, hostOf, requireGroup } from './coordinator.ts';
@@ -79,8 +83,13 @@ function checkHeartbeat(request: HeartbeatRequest, version: number): void {
   }
 }
 
-export function consumerGroupDescribeHandler(coordinator: GroupCoordinator): Handler<typeof ConsumerGroupDescribe> {
-  const describe = (groupId: string, context: RequestContext): Omit<DescribedGroup, 'authorizedOperations'> => {
+export function consumerGroupDescribeHandler(
+  coordinator: GroupCoordinator,
+): Handler<typeof ConsumerGroupDescribe> {
+  const describe = (
+    groupId: string,
+    context: RequestContext,
+  ): Omit<DescribedGroup, 'authorizedOperations'> => {
     try {
       requireGroup(groupId, context);
       const group = coordinator.consumer(groupId);
@@ -108,7 +117,9 @@ export function consumerGroupDescribeHandler(coordinator: GroupCoordinator): Han
   };
 }
 
-function described(group: ConsumerGroup): Omit<DescribedGroup, 'errorCode' | 'groupId' | 'authorizedOperations'> {
+function described(
+  group: ConsumerGroup,
+): Omit<DescribedGroup, 'errorCode' | 'groupId' | 'authorizedOperations'> {
   const { state, groupEpoch, assignmentEpoch, assignor, members } = group.describe();
   const named = (shares: readonly TopicShare[]) => ({
     topicPartitions: shares.map((share) => ({ ...share, topicName: group.topicName(share.topicId) })),
@@ -130,4 +141,3 @@ function described(group: ConsumerGroup): Omit<DescribedGroup, 'errorCode' | 'gr
     })),
   };
 }
-

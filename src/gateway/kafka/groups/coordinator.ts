@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { MillraceError } from '../../../kernel/index.ts';
 import type { GroupAdmin, GroupHolder, LogStore } from '../../../streams/index.ts';
+import { readAssignment, readSubscription } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError, type KafkaErrorName } from '../errors.ts';
 import type { Broker, RequestContext } from '../handler.ts';
 import { ClassicGroup, type ClassicParts, DEFAULT_CLASSIC_SETTINGS } from './classic-group.ts';
 import { ConsumerGroup, type ConsumerParts, DEFAULT_CONSUMER_SETTINGS } from './consumer-group.ts';
-import { readAssignment, readSubscription } from './consumer-protocol.ts';
 import { compileRegex } from './regex.ts';
 
 /** Whoever commits, as the three APIs that commit name it. */

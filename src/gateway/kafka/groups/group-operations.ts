@@ -6,5 +6,8 @@ const [READ, DELETE, DESCRIBE] = [1 << 3, 1 << 6, 1 << 8];
 /** What the principal may do with a group. */
 export function groupOperations(group: string, { permits }: RequestContext): number {
   const resource = `group/${group}`;
-  return (permits('read', resource) ? READ | DESCRIBE : 0) | (permits('administer', resource) ? DELETE | DESCRIBE : 0);
+  return (
+    (permits('read', resource) ? READ | DESCRIBE : 0) |
+    (permits('administer', resource) ? DELETE | DESCRIBE : 0)
+  );
 }

@@ -5,7 +5,12 @@ import {
   findCoordinatorHandler,
   listGroupsHandler,
 } from './admin-handlers.ts';
-import { heartbeatHandler, joinGroupHandler, leaveGroupHandler, syncGroupHandler } from './classic-handlers.ts';
+import {
+  heartbeatHandler,
+  joinGroupHandler,
+  leaveGroupHandler,
+  syncGroupHandler,
+} from './classic-handlers.ts';
 import { consumerGroupDescribeHandler, consumerGroupHeartbeatHandler } from './consumer-handlers.ts';
 import { GroupCoordinator } from './coordinator.ts';
 import {

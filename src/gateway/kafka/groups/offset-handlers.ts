@@ -1,10 +1,20 @@
 import { Buffer } from 'node:buffer';
-import type { LogStore, OffsetCommit as Offset, ProducerIdentity, TopicPartition } from '../../../streams/index.ts';
-import { type RequestOf, type ResponseOf } from '../codec/fields.ts';
+import type {
+  LogStore,
+  OffsetCommit as Offset,
+  ProducerIdentity,
+  TopicPartition,
+} from '../../../streams/index.ts';
+import {
+  OffsetCommit,
+  OffsetDelete,
+  OffsetFetch,
+  type RequestOf,
+  type ResponseOf,
+  TxnOffsetCommit,
+} from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS, KafkaError, kafkaErrorCode, kafkaErrorName } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { OffsetCommit, OffsetDelete, OffsetFetch } from '../messages/offsets.ts';
-import { TxnOffsetCommit } from '../messages/transactions.ts';
 import { type Committer, type GroupCoordinator, requireGroup } from './coordinator.ts';
 
 type CommitTopics = RequestOf<typeof OffsetCommit>['topics'];
@@ -201,7 +211,9 @@ export function offsetFetchHandler(
   type Asked = RequestOf<typeof OffsetFetch>['topics'];
   const placesOf = (topics: Asked | null): TopicPartition[] | null =>
     topics &&
-    topics.flatMap(({ name, partitionIndexes }) => partitionIndexes.map((partition) => ({ topic: name, partition })));
+    topics.flatMap(({ name, partitionIndexes }) =>
+      partitionIndexes.map((partition) => ({ topic: name, partition })),
+    );
 
   const requireMember = (group: string, memberId: string | null, memberEpoch: number): void => {
     if (memberId === null || memberEpoch < 0) return;
@@ -217,14 +229,22 @@ export function offsetFetchHandler(
         const refusal = groupRefusal(groupId, context);
         if (refusal !== 0) return { topics: [], errorCode: refusal, groups: [] };
         await coordinator.settled(groupId);
-        return { topics: positions(groupId, placesOf(topics), requireStable, context), errorCode: 0, groups: [] };
+        return {
+          topics: positions(groupId, placesOf(topics), requireStable, context),
+          errorCode: 0,
+          groups: [],
+        };
       }
       const answers = groups.map(async ({ groupId, memberId, memberEpoch, topics }) => {
         try {
           requireGroup(groupId, context);
           requireMember(groupId, memberId, memberEpoch);
           await coordinator.settled(groupId);
-          return { groupId, topics: positions(groupId, placesOf(topics), requireStable, context), errorCode: 0 };
+          return {
+            groupId,
+            topics: positions(groupId, placesOf(topics), requireStable, context),
+            errorCode: 0,
+          };
         } catch (error) {
           if (!(error instanceof KafkaError)) throw error;
           return { groupId, topics: [], errorCode: error.code };
@@ -257,7 +277,8 @@ export function offsetDeleteHandler(
   /** Throws NON_EMPTY_GROUP where it cannot be told what the members read. */
   const readers = (group: string): ((topic: string) => boolean) => {
     const classic = coordinator.classic(group);
-    if (classic && classic.size > 0 && classic.protocolType !== 'consumer') throw new KafkaError('NON_EMPTY_GROUP');
+    if (classic && classic.size > 0 && classic.protocolType !== 'consumer')
+      throw new KafkaError('NON_EMPTY_GROUP');
     const holder = classic ?? coordinator.consumer(group);
     if (holder) return (topic) => holder.subscribes(topic);
     const members = log.groups.find(group)?.members ?? [];
@@ -268,7 +289,8 @@ export function offsetDeleteHandler(
     api: OffsetDelete,
     async handle({ groupId, topics }, context) {
       if (groupId === '') throw new KafkaError('INVALID_GROUP_ID');
-      if (!context.permits('administer', `group/${groupId}`)) throw new KafkaError('GROUP_AUTHORIZATION_FAILED');
+      if (!context.permits('administer', `group/${groupId}`))
+        throw new KafkaError('GROUP_AUTHORIZATION_FAILED');
       if (!log.groups.find(groupId)) throw new KafkaError('GROUP_ID_NOT_FOUND');
       const reads = readers(groupId);
       const gone: TopicPartition[] = [];

@@ -30,21 +30,18 @@ export function compileRegex(regex: string): (text: string) => boolean {
 function ignoringCase(source: string): string {
   const both = (letter: string): string => `${letter.toLowerCase()}${letter.toUpperCase()}`;
   let inClass = false;
-  return source.replace(
-    /\\.|[a-zA-Z]-[a-zA-Z]|[a-zA-Z[\]]/gs,
-    (token) => {
-      if (token === '[' || token === ']') {
-        inClass = token === '[';
-        return token;
-      }
-      if (token.startsWith('\\')) return token;
-      if (token.length === 3) {
-        if (inClass) return `${token.toLowerCase()}${token.toUpperCase()}`;
-        return `[${both(token[0]!)}]-[${both(token[2]!)}]`;
-      }
-      return inClass ? both(token) : `[${both(token)}]`;
-    },
-  );
+  return source.replace(/\\.|[a-zA-Z]-[a-zA-Z]|[a-zA-Z[\]]/gs, (token) => {
+    if (token === '[' || token === ']') {
+      inClass = token === '[';
+      return token;
+    }
+    if (token.startsWith('\\')) return token;
+    if (token.length === 3) {
+      if (inClass) return `${token.toLowerCase()}${token.toUpperCase()}`;
+      return `[${both(token[0]!)}]-[${both(token[2]!)}]`;
+    }
+    return inClass ? both(token) : `[${both(token)}]`;
+  });
 }
 
 function invalid(regex: string, why: string): KafkaError {

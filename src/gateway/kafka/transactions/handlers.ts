@@ -1,20 +1,21 @@
 import { MillraceError } from '../../../kernel/index.ts';
 import type { LogStore, TopicPartition, TransactionInfo } from '../../../streams/index.ts';
-import type { RequestOf } from '../codec/fields.ts';
-import { KAFKA_ERRORS, KafkaError, type KafkaErrorName, kafkaErrorCode, kafkaErrorName } from '../errors.ts';
-import { byTopic } from '../groups/consumer-protocol.ts';
-import { requireGroup } from '../groups/coordinator.ts';
-import { compileRegex } from '../groups/regex.ts';
-import type { Broker, Handler, RequestContext } from '../handler.ts';
 import {
   AddOffsetsToTxn,
   AddPartitionsToTxn,
+  byTopic,
   DescribeProducers,
   DescribeTransactions,
   EndTxn,
   InitProducerId,
   ListTransactions,
-} from '../messages/transactions.ts';
+  type RequestOf,
+} from '../../../streams/kafka-protocol/index.ts';
+import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from '../errors.ts';
+import { requireGroup } from '../groups/coordinator.ts';
+import { compileRegex } from '../groups/regex.ts';
+import type { Broker, Handler, RequestContext } from '../handler.ts';
+import { transactionError } from './errors.ts';
 
 type TxnTopics = RequestOf<typeof AddPartitionsToTxn>['v3AndBelowTopics'];
 
@@ -34,17 +35,6 @@ const STATES: { readonly [State in TransactionInfo['state']]: string } = {
   completeAbort: 'CompleteAbort',
 };
 
-/** What clients of the coordinator understand by a refusal; anything else is no refusal. */
-function transactionError(error: unknown, tellsFenced: boolean): KafkaErrorName {
-  if (!(error instanceof MillraceError || error instanceof KafkaError)) throw error;
-  if (error instanceof MillraceError) {
-    if (error.code === 'PRODUCER_FENCED') return tellsFenced ? 'PRODUCER_FENCED' : 'INVALID_PRODUCER_EPOCH';
-    if (error.code === 'PRODUCER_UNKNOWN') return 'INVALID_PRODUCER_ID_MAPPING';
-    if (error.code === 'TRANSACTION_STATE' && error.retryAfterMs !== undefined) return 'CONCURRENT_TRANSACTIONS';
-  }
-  return kafkaErrorName(error);
-}
-
 function requireTransaction(transactionalId: string, context: RequestContext): void {
   if (context.permits('write', `transaction/${transactionalId}`)) return;
   throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED');
@@ -61,7 +51,8 @@ export function initProducerIdHandler({ streams: { log } }: Broker): Handler<typ
           const { producerId, epoch } = await log.producers.init({});
           return { errorCode: 0, producerId, producerEpoch: epoch };
         }
-        if (transactionalId === '' || producerId < 0 !== producerEpoch < 0) throw new KafkaError('INVALID_REQUEST');
+        if (transactionalId === '' || producerId < 0 !== producerEpoch < 0)
+          throw new KafkaError('INVALID_REQUEST');
         requireTransaction(transactionalId, context);
         const current = producerId < 0 ? {} : { current: { producerId, epoch: producerEpoch } };
         const identity = await log.producers.init({ transactionalId, transactionTimeoutMs, ...current });
@@ -86,7 +77,9 @@ interface Adding {
 export function addPartitionsToTxnHandler({ streams: { log } }: Broker): Handler<typeof AddPartitionsToTxn> {
   const add = async (adding: Adding, context: RequestContext) => {
     const { transactionalId, producerId, producerEpoch: epoch, topics } = adding;
-    const places = topics.flatMap(({ name, partitions }) => partitions.map((partition) => ({ topic: name, partition })));
+    const places = topics.flatMap(({ name, partitions }) =>
+      partitions.map((partition) => ({ topic: name, partition })),
+    );
     const answer = (codeOf: (place: TopicPartition) => number) =>
       topics.map(({ name, partitions }) => ({
         name,
@@ -172,7 +165,9 @@ export function endTxnHandler({ streams: { log } }: Broker): Handler<typeof EndT
   };
 }
 
-export function describeTransactionsHandler({ streams: { log } }: Broker): Handler<typeof DescribeTransactions> {
+export function describeTransactionsHandler({
+  streams: { log },
+}: Broker): Handler<typeof DescribeTransactions> {
   const describe = (transactionalId: string, context: RequestContext) => {
     const unknown = {
       ...{ transactionalId, transactionState: '', transactionTimeoutMs: -1, transactionStartTimeMs: -1 },
@@ -199,7 +194,10 @@ export function describeTransactionsHandler({ streams: { log } }: Broker): Handl
   };
 }
 
-export function listTransactionsHandler({ streams: { log }, clock }: Broker): Handler<typeof ListTransactions> {
+export function listTransactionsHandler({
+  streams: { log },
+  clock,
+}: Broker): Handler<typeof ListTransactions> {
   return {
     api: ListTransactions,
     handle({ stateFilters, producerIdFilters, durationFilter, transactionalIdPattern }, context) {

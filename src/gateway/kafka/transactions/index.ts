@@ -21,3 +21,5 @@ export function transactionHandlers(broker: Broker): readonly Handler[] {
     describeProducersHandler(broker),
   ];
 }
+
+export { IMPLICIT_FROM, joinTransaction } from './implicit.ts';

@@ -1,10 +1,14 @@
 import { Buffer } from 'node:buffer';
-import type { TopicPartition } from '../../../streams/index.ts';
-import { compileReader, compileWriter } from '../codec/compile.ts';
-import type { Message, Shape, Writable } from '../codec/fields.ts';
-import { Malformed, Reader } from '../codec/reader.ts';
-import { Writer } from '../codec/writer.ts';
-import { CONSUMER_PROTOCOL_VERSIONS, ConsumerAssignment, ConsumerSubscription } from '../messages/consumer-protocol.ts';
+import type { TopicPartition } from '../port.ts';
+import { compileReader, compileWriter } from './codec/compile.ts';
+import type { Message, Shape, Writable } from './codec/fields.ts';
+import { Malformed, Reader } from './codec/reader.ts';
+import { Writer } from './codec/writer.ts';
+import {
+  CONSUMER_PROTOCOL_VERSIONS,
+  ConsumerAssignment,
+  ConsumerSubscription,
+} from './messages/consumer-protocol.ts';
 
 /**
  * What consumers put into the opaque bytes of the classic protocol, for those who look at a group from outside: an int16
@@ -12,7 +16,9 @@ import { CONSUMER_PROTOCOL_VERSIONS, ConsumerAssignment, ConsumerSubscription } 
  */
 function readerOf<Of extends Shape>(shape: Of): (bytes: Uint8Array) => Message<Of> | undefined {
   const { to } = CONSUMER_PROTOCOL_VERSIONS;
-  const readers = Array.from({ length: to + 1 }, (_, version) => compileReader<Message<Of>>(shape, version, false));
+  const readers = Array.from({ length: to + 1 }, (_, version) =>
+    compileReader<Message<Of>>(shape, version, false),
+  );
   return (bytes) => {
     try {
       const reader = new Reader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
@@ -38,14 +44,22 @@ export function readAssignment(assignment: Uint8Array): readonly TopicPartition[
   return topics.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })));
 }
 
-const writeSubscriptionMessage = compileWriter<Writable<typeof ConsumerSubscription>>(ConsumerSubscription, 0, false);
-const writeAssignmentMessage = compileWriter<Writable<typeof ConsumerAssignment>>(ConsumerAssignment, 0, false);
+const writeSubscriptionMessage = compileWriter<Writable<typeof ConsumerSubscription>>(
+  ConsumerSubscription,
+  0,
+  false,
+);
+const writeAssignmentMessage = compileWriter<Writable<typeof ConsumerAssignment>>(
+  ConsumerAssignment,
+  0,
+  false,
+);
 
 /** For members that the platform keeps itself: tools of Kafka show them as consumers. */
 export function writeSubscription(topics: readonly string[]): Uint8Array {
   const writer = new Writer();
   writer.int16(0);
-  writeSubscriptionMessage(writer, { topics });
+  writeSubscriptionMessage(writer, { topics, ownedPartitions: [] });
   return writer.bytesWritten();
 }
 
