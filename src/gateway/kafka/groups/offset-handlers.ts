@@ -210,10 +210,9 @@ export function offsetFetchHandler(
 
   type Asked = RequestOf<typeof OffsetFetch>['topics'];
   const placesOf = (topics: Asked | null): TopicPartition[] | null =>
-    topics &&
-    topics.flatMap(({ name, partitionIndexes }) =>
+    topics?.flatMap(({ name, partitionIndexes }) =>
       partitionIndexes.map((partition) => ({ topic: name, partition })),
-    );
+    ) ?? null;
 
   const requireMember = (group: string, memberId: string | null, memberEpoch: number): void => {
     if (memberId === null || memberEpoch < 0) return;
