@@ -301,7 +301,11 @@ export class ClassicGroup implements GroupHolder {
 
   /** Begins a rebalance, or goes on with the one that is under way. */
   #rebalance(): void {
-    if (this.#state === 'PreparingRebalance') return this.#settleIfAllJoined();
+    if (this.#state === 'PreparingRebalance') this.#settleIfAllJoined();
+    else this.#prepareRebalance();
+  }
+
+  #prepareRebalance(): void {
     const wasEmpty = this.#state === 'Empty';
     if (this.#state === 'CompletingRebalance') {
       for (const member of this.#members.values()) {
@@ -358,10 +362,15 @@ export class ClassicGroup implements GroupHolder {
     const joined = members.filter((member) => member.joining);
     if (members.length > 0 && joined.length === 0) {
       // Static members alone, none of which came back yet: they leave with their sessions, or come.
-      return this.#settleAfter(this.#longestRebalanceMs());
+      this.#settleAfter(this.#longestRebalanceMs());
+      return;
     }
     this.#generation++;
-    if (members.length === 0) return this.#becomeEmpty();
+    if (members.length === 0) this.#becomeEmpty();
+    else this.#completeJoin(members, joined);
+  }
+
+  #completeJoin(members: readonly ClassicMember[], joined: readonly ClassicMember[]): void {
     this.#state = 'CompletingRebalance';
     this.#protocolName = electProtocol(members);
     if (!joined.some((member) => member.memberId === this.#leader)) this.#leader = joined[0]!.memberId;
