@@ -20,6 +20,13 @@ export {
   writeResponse,
 } from './codec/frame.ts';
 export { Malformed, Reader } from './codec/reader.ts';
+export {
+  byTopic,
+  readAssignment,
+  readSubscription,
+  writeAssignment,
+  writeSubscription,
+} from './consumer-bytes.ts';
 export { KAFKA_ERRORS } from './errors.ts';
 export { CreateAcls, DeleteAcls, DescribeAcls } from './messages/acls.ts';
 export {

@@ -1,4 +1,6 @@
+import { groupHandlers } from '../groups/index.ts';
 import type { Broker, Handler } from '../handler.ts';
+import { transactionHandlers } from '../transactions/index.ts';
 import { alterConfigsHandler } from './alter-configs.ts';
 import { createPartitionsHandler } from './create-partitions.ts';
 import { createTopicsHandler } from './create-topics.ts';
@@ -7,7 +9,6 @@ import { deleteTopicsHandler } from './delete-topics.ts';
 import { describeClusterHandler } from './describe-cluster.ts';
 import { describeConfigsHandler } from './describe-configs.ts';
 import { describeLogDirsHandler } from './describe-log-dirs.ts';
-import { describeProducersHandler } from './describe-producers.ts';
 import { describeTopicPartitionsHandler } from './describe-topic-partitions.ts';
 import { electLeadersHandler } from './elect-leaders.ts';
 import { fetchHandler } from './fetch.ts';
@@ -34,12 +35,13 @@ export function createHandlers(broker: Broker): readonly Handler[] {
     createPartitionsHandler(broker),
     deleteRecordsHandler(broker),
     describeLogDirsHandler(broker),
-    describeProducersHandler(broker),
     electLeadersHandler(broker),
     listPartitionReassignmentsHandler(),
     describeConfigsHandler(broker),
     alterConfigsHandler(broker),
     incrementalAlterConfigsHandler(broker),
     listConfigResourcesHandler(broker),
+    ...groupHandlers(broker),
+    ...transactionHandlers(broker),
   ];
 }
