@@ -41,6 +41,7 @@ import {
   operationRoutes,
   type RouteGroup,
   redriveRoutes,
+  schemaRegistryRoutes,
   secretRoutes,
   statusPageRoutes,
   streamRoutes,
@@ -91,6 +92,7 @@ import {
   createDecompress,
   createEmbeddedLog,
   createFacts,
+  createSchemaRegistry,
   createStreams,
   type Decompress,
   type LogStore,
@@ -251,6 +253,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
       redriveRoutes({ consumers }),
+      schemaRegistryRoutes({ registry: createSchemaRegistry({ state: store, streams, workers }) }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
