@@ -1,3 +1,13 @@
+export { type ModelsConfig, modelsSection } from './config.ts';
+export { modelsDeployable } from './deployable.ts';
+export {
+  type CompiledModel,
+  compileModel,
+  EVALUATOR_LIMITS,
+  type EvaluatorLimits,
+  type Feeds,
+} from './evaluator/index.ts';
+export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,
   decodeModel,
@@ -14,6 +24,29 @@ export {
   type OnnxType,
   type OnnxValueInfo,
 } from './onnx/index.ts';
+export { WireReader, WireWriter } from './onnx/wire.ts';
+export { modelProvider } from './provider.ts';
+export type { ModelRecord, VersionRecord } from './registry/records.ts';
+export { PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
+export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
+export { readVersionFacts } from './registry/version-facts.ts';
+export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
+export { elementToJson, putterFor } from './rows/elements.ts';
+export {
+  type Answer,
+  createModels,
+  DEFAULT_SERVING,
+  type Explainer,
+  type Models,
+  type ModelsOptions,
+  type Observation,
+  type Observer,
+  type PredictOptions,
+  type Route as ModelRoute,
+  type Router as ModelRouter,
+} from './service.ts';
+export { evaluatorEngine, evaluatorWorkersEngine } from './serving/evaluator-engine.ts';
+export type { Engines, Tier } from './serving/tiers.ts';
 export {
   arrayOf,
   elementCount,
@@ -31,3 +64,19 @@ export {
   type Value,
   type ValueSpec,
 } from './tensor.ts';
+export {
+  createMonitor,
+  DEFAULT_DRIFT,
+  type DriftOptions,
+  type JudgedWindow,
+  type Monitor,
+} from './watch/monitor.ts';
+export {
+  buildReference,
+  type CategoricalReference,
+  type ColumnReference,
+  checkReference,
+  type NumericReference,
+  type Reference,
+  type ReferenceColumn,
+} from './watch/reference.ts';
