@@ -22,6 +22,8 @@ export type { ModelRecord, VersionRecord } from './registry/records.ts';
 export { PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
 export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
+export { createReleases, type Releases } from './releases/releases.ts';
+export { DEFAULT_RELEASE, type ReleaseSettings } from './releases/settings.ts';
 export { decodeRows, type Prediction } from './rows/decode.ts';
 export {
   type Answer,

@@ -67,6 +67,7 @@ function judgeMetrics(
   certainty: Certainty,
   random: Random,
 ): GateResult[] {
+  if (gates.metrics.length === 0) return [];
   const { labels, candidate, current, kind } = heldBack;
   const statistics = gates.metrics.flatMap(({ metric }) => {
     const mine = prepareMetric(metric, predicted(labels, candidate));
@@ -75,7 +76,11 @@ function judgeMetrics(
   });
   const estimates = bootstrap(labels.length, statistics, random, kind === 'classes' ? labels : undefined);
   return gates.metrics.flatMap((gate, index) => {
-    const [mine, before, difference] = estimates.slice(index * 3, index * 3 + 3) as [Estimate, Estimate, Estimate];
+    const [mine, before, difference] = estimates.slice(index * 3, index * 3 + 3) as [
+      Estimate,
+      Estimate,
+      Estimate,
+    ];
     const few = labels.length < gates.leastRows;
     const results: GateResult[] = [];
     if (gate.limit !== null) results.push(judgeLimit(gate, gate.limit, mine, few, labels.length, certainty));
@@ -143,7 +148,10 @@ export function judgeFairness(
 ): GateResult {
   const gate = `fairness by ${by}`;
   const all = groups ? rates(labels, groups, candidate, of) : [];
-  const [large, small] = [all.filter((each) => each.size >= LEAST_OF_GROUP), all.filter((each) => each.size < LEAST_OF_GROUP)];
+  const [large, small] = [
+    all.filter((each) => each.size >= LEAST_OF_GROUP),
+    all.filter((each) => each.size < LEAST_OF_GROUP),
+  ];
   if (large.length < 2) {
     const reason = `Fewer than two groups of '${by}' have ${LEAST_OF_GROUP} rows that count for ${of}.`;
     return { gate, verdict: 'not enough data', reason };
@@ -194,7 +202,9 @@ function judgeLatencies(heldBack: HeldBack, { gates }: ReleaseSettings, certaint
   const results: GateResult[] = [];
   if (gates.latency.p99Ms !== null) results.push(p99LimitVerdict(mine, gates.latency.p99Ms, certainty));
   if (current) {
-    results.push(judgeLatency(latencyHistogram(current.latenciesMs), mine, gates.latency.slowerBy, certainty));
+    results.push(
+      judgeLatency(latencyHistogram(current.latenciesMs), mine, gates.latency.slowerBy, certainty),
+    );
   }
   return results;
 }

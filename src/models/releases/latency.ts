@@ -82,7 +82,11 @@ export function judgeLatency(
 }
 
 /** Whether surely more than one in a hundred takes longer than the limit. */
-export function p99LimitVerdict(histogram: LatencyHistogram, limitMs: number, { falseStop }: Certainty): GateResult {
+export function p99LimitVerdict(
+  histogram: LatencyHistogram,
+  limitMs: number,
+  { falseStop }: Certainty,
+): GateResult {
   const size = latencyCount(histogram);
   const slow = above(histogram, binOf(limitMs));
   const reason = `${slow} of ${size} predictions took longer than ${figure(limitMs)} ms; one in a hundred may.`;
@@ -95,8 +99,11 @@ export function p99LimitVerdict(histogram: LatencyHistogram, limitMs: number, { 
 function binomialTail(atLeast: number, trials: number, probability: number): number {
   if (atLeast <= 0) return 1;
   const first =
-    logGamma(trials + 1) - logGamma(atLeast + 1) - logGamma(trials - atLeast + 1) +
-    atLeast * Math.log(probability) + (trials - atLeast) * Math.log(1 - probability);
+    logGamma(trials + 1) -
+    logGamma(atLeast + 1) -
+    logGamma(trials - atLeast + 1) +
+    atLeast * Math.log(probability) +
+    (trials - atLeast) * Math.log(1 - probability);
   let [term, sum] = [1, 1];
   for (let k = atLeast; k < trials && term > sum * 1e-16; k++) {
     term *= ((trials - k) / (k + 1)) * (probability / (1 - probability));

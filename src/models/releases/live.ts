@@ -1,8 +1,16 @@
 import { normalTail, normalUpperQuantile } from '../statistics/special.ts';
-import { addLatency, judgeLatency, type LatencyHistogram, latencyHistogram } from './latency.ts';
 import { STAGES } from './held-back.ts';
+import { addLatency, judgeLatency, type LatencyHistogram, latencyHistogram } from './latency.ts';
 import type { ReleaseSettings } from './settings.ts';
-import { type Certainty, figure, type GateResult, judgeAtLeast, percent, surelyLarger, type Verdict } from './verdict.ts';
+import {
+  type Certainty,
+  figure,
+  type GateResult,
+  judgeAtLeast,
+  percent,
+  surelyLarger,
+  type Verdict,
+} from './verdict.ts';
 
 /** What one version has shown in a stage; small, and plain JSON. */
 export interface Evidence {
@@ -35,7 +43,15 @@ export function emptyEvidence(): Evidence {
 }
 
 export function emptyStage(current: Evidence = emptyEvidence()): StageEvidence {
-  return { current, candidate: emptyEvidence(), compared: 0, alike: 0, watched: false, driftWindows: 0, drifted: [] };
+  return {
+    current,
+    candidate: emptyEvidence(),
+    compared: 0,
+    alike: 0,
+    watched: false,
+    driftWindows: 0,
+    drifted: [],
+  };
 }
 
 /** One call: all its rows took as long as the call. */
@@ -139,7 +155,8 @@ function rightness(candidate: Evidence, current: Evidence): { value: number; sta
     const adjusted = (right + 2) / (labelled + 4);
     return (adjusted * (1 - adjusted)) / (labelled + 4);
   };
-  const value = candidate.right / Math.max(1, candidate.labelled) - current.right / Math.max(1, current.labelled);
+  const value =
+    candidate.right / Math.max(1, candidate.labelled) - current.right / Math.max(1, current.labelled);
   return { value, standardError: Math.sqrt(variance(candidate) + variance(current)) };
 }
 
@@ -161,7 +178,8 @@ function judgeAgreement(
   const reason = `${percent(share)} of ${compared} answers are like those of the current version; ${percent(least)} are asked for.`;
   if (compared < leastRows) return { gate, verdict: 'not enough data', reason };
   const standardError = Math.sqrt((share * (1 - share)) / compared);
-  if (share + normalUpperQuantile(falseStop) * standardError < least) return { gate, verdict: 'fail', reason };
+  if (share + normalUpperQuantile(falseStop) * standardError < least)
+    return { gate, verdict: 'fail', reason };
   const sure = share - normalUpperQuantile(1 - confidence) * standardError >= least;
   return { gate, verdict: sure ? 'pass' : 'not enough data', reason };
 }

@@ -90,7 +90,11 @@ function confusionMetric(
   return metric === 'recall' ? hits / positive : (2 * hits) / (decided + positive);
 }
 
-function squaredError(metric: Metric, { labels, scores }: Predicted, weights: Float64Array | undefined): number {
+function squaredError(
+  metric: Metric,
+  { labels, scores }: Predicted,
+  weights: Float64Array | undefined,
+): number {
   let [error, size, sum, squares] = [0, 0, 0, 0];
   for (let row = 0; row < labels.length; row++) {
     const weight = weights ? weights[row]! : 1;

@@ -1,4 +1,10 @@
-import { isMillraceError, type Json, MillraceError, type StateOperation, type StateStore } from '../../kernel/index.ts';
+import {
+  isMillraceError,
+  type Json,
+  MillraceError,
+  type StateOperation,
+  type StateStore,
+} from '../../kernel/index.ts';
 import type { Evidence } from './live.ts';
 import type { ReleaseSettings } from './settings.ts';
 import type { GateResult, Verdict } from './verdict.ts';
@@ -19,7 +25,16 @@ export interface Decision {
   readonly timeMs: number;
   /** The stage it was made in. */
   readonly stage: ReleaseStage;
-  readonly decision: 'begin' | 'advance' | 'extend' | 'resume' | 'promote' | 'finish' | 'stop' | 'return' | 'abort';
+  readonly decision:
+    | 'begin'
+    | 'advance'
+    | 'extend'
+    | 'resume'
+    | 'promote'
+    | 'finish'
+    | 'stop'
+    | 'return'
+    | 'abort';
   readonly reason: string;
   readonly verdict: Verdict | null;
   readonly gates: readonly GateResult[];

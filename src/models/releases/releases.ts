@@ -9,8 +9,8 @@ import {
   type Service,
   type StateStore,
 } from '../../kernel/index.ts';
-import { createReleaseRun, type ReleaseObservation, type ReleaseRun, type RunParts } from './run.ts';
 import { createReleaseStore, type Decision, type ReleaseRecord } from './record.ts';
+import { createReleaseRun, type ReleaseObservation, type ReleaseRun, type RunParts } from './run.ts';
 import type { ReleaseSettings } from './settings.ts';
 
 export interface BeginOptions {
@@ -71,11 +71,18 @@ export function createReleases(options: ReleasesOptions): Releases {
     const { id, model, from, to } = record;
     const { number, timeMs: _, ...rest } = decision;
     const fact = { ...rest, id: `${id}/${number}`, release: id, model, from, to, type: 'model.release' };
-    return facts.record('millrace.decisions', model, fact as unknown as { type: string; [field: string]: Json });
+    return facts.record(
+      'millrace.decisions',
+      model,
+      fact as unknown as { type: string; [field: string]: Json },
+    );
   };
 
   const run = (record: ReleaseRecord, resumed: boolean): ReleaseRun => {
-    const made = createReleaseRun({ ...options, store, tell, ended: () => runs.delete(record.model) }, record);
+    const made = createReleaseRun(
+      { ...options, store, tell, ended: () => runs.delete(record.model) },
+      record,
+    );
     runs.set(record.model, made);
     made.start(resumed);
     return made;

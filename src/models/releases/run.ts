@@ -77,34 +77,153 @@ const MOST_DECISIONS = 100;
 
 const LIVE: ReadonlySet<ReleaseStage> = new Set(['shadow', 'canary', 'watch']);
 
-export function createReleaseRun(parts: RunParts, begun: ReleaseRecord): ReleaseRun {
-  const { clock, store, models } = parts;
-  let record = begun;
-  let evidence: StageEvidence = emptyStage(begun.baseline ?? undefined);
-  let looks = 0;
-  let lookedAtRows = 0;
-  let monitor: Monitor | undefined;
-  let timer: Timer | undefined;
-  let tail: Promise<unknown> = Promise.resolve();
-  let stopped = false;
+export function createReleaseRun(parts: RunParts, record: ReleaseRecord): ReleaseRun {
+  return new Run(parts, record);
+}
+
+class Run implements ReleaseRun {
+  readonly #parts: RunParts;
+  #record: ReleaseRecord;
+  #evidence: StageEvidence;
+  #looks = 0;
+  #lookedAtRows = 0;
+  #monitor: Monitor | undefined;
+  #timer: Timer | undefined;
+  #tail: Promise<unknown> = Promise.resolve();
+  #stopped = false;
+
+  constructor(parts: RunParts, record: ReleaseRecord) {
+    this.#parts = parts;
+    this.#record = record;
+    this.#evidence = emptyStage(record.baseline ?? undefined);
+  }
+
+  get record(): ReleaseRecord {
+    return this.#record;
+  }
+
+  get monitor(): Monitor | undefined {
+    return this.#monitor;
+  }
+
+  start(resumed: boolean): void {
+    const begin = async (): Promise<void> => {
+      if (resumed && LIVE.has(this.#record.stage)) await this.#resume();
+      await this.#advance();
+    };
+    void this.#inTurn(begin)
+      .catch((error: unknown) => this.#failed(error))
+      .then(() => this.#arm());
+  }
+
+  observe({ version, rows, latencyMs, failedRows, shadow }: ReleaseObservation): void {
+    const { to, from, stage } = this.#record;
+    if (version === to) addCall(this.#evidence.candidate, rows, latencyMs, failedRows);
+    // Once the new version serves alone, the one before is what it was until then.
+    else if (version === from && !shadow && stage !== 'watch') {
+      addCall(this.#evidence.current, rows, latencyMs, failedRows);
+    }
+  }
+
+  compared(rows: number, alike: number): void {
+    this.#evidence.compared += rows;
+    this.#evidence.alike += alike;
+  }
+
+  labelled(version: string, right: boolean): void {
+    const { to, from } = this.#record;
+    const { candidate, current } = this.#evidence;
+    const side = version === to ? candidate : version === from ? current : undefined;
+    if (!side) return;
+    side.labelled++;
+    if (right) side.right++;
+  }
+
+  promote(by: string): Promise<ReleaseRecord> {
+    return this.#byHand((stage) => {
+      if (stage !== 'gates' && stage !== 'shadow' && stage !== 'canary') return undefined;
+      const reason = `Promoted by ${by}, without the gates.`;
+      return { decision: 'promote', stage: 'promoting', reason, by };
+    });
+  }
+
+  abort(by: string): Promise<ReleaseRecord> {
+    return this.#byHand((stage) => {
+      const reason = `Aborted by ${by}.`;
+      if (stage === 'watch') return { decision: 'abort', stage: 'returning', reason, by };
+      if (stage === 'promoting' || stage === 'returning' || stage === 'ended') return undefined;
+      return { decision: 'abort', stage: 'ended', outcome: 'aborted', reason, by };
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async settled(): Promise<void> {
+    await this.#tail;
+  }
 
   /** Steps of one release never overlap. */
-  const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
-    const done = tail.then(work);
-    tail = done.catch(() => undefined);
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#tail.then(work);
+    this.#tail = done.catch(() => undefined);
     return done;
-  };
+  }
 
-  const tellAll = async (): Promise<void> => {
-    const untold = record.decisions.filter(({ number }) => number > record.told);
-    for (const decision of untold) await parts.tell(record, decision);
+  #failed(error: unknown): void {
+    const { id, model } = this.#record;
+    const message = `The release ${id} of '${model}' could not go on; it is tried again.`;
+    signal('platform.log', { level: 'error', room: 'models', message, error });
+  }
+
+  #arm(): void {
+    if (this.#stopped) return;
+    this.#timer = this.#parts.clock.after(this.#record.settings.lookMs, () => {
+      void this.#inTurn(() => this.#advance())
+        .catch((error: unknown) => this.#failed(error))
+        .then(() => this.#arm());
+    });
+  }
+
+  #byHand(made: (stage: ReleaseStage) => Step | undefined): Promise<ReleaseRecord> {
+    return this.#inTurn(async () => {
+      const { stage, id, model } = this.#record;
+      const next = this.#stopped ? undefined : made(stage);
+      if (!next) {
+        const message = `The release ${id} of '${model}' is at '${stage}': this does not apply to it any more.`;
+        throw new MillraceError('CONFLICT', message);
+      }
+      await this.#step(next);
+      await this.#advance();
+      return this.#record;
+    });
+  }
+
+  /** One step further, whatever the stage. */
+  async #advance(): Promise<void> {
+    if (this.#stopped) return;
+    await this.#tellAll();
+    if (this.#record.stage === 'gates') await this.#gates();
+    if (LIVE.has(this.#record.stage)) await this.#look();
+    if (this.#record.stage === 'promoting') await this.#promoting();
+    if (this.#record.stage === 'returning') await this.#returning();
+    if (this.#record.stage === 'ended' && !this.#stopped) this.#finish();
+  }
+
+  async #tellAll(): Promise<void> {
+    const untold = this.#record.decisions.filter(({ number }) => number > this.#record.told);
+    for (const decision of untold) await this.#parts.tell(this.#record, decision);
     if (untold.length === 0) return;
-    record = { ...record, told: untold.at(-1)!.number };
-    await store.put(record);
-  };
+    this.#record = { ...this.#record, told: untold.at(-1)!.number };
+    await this.#parts.store.put(this.#record);
+  }
 
-  const step = async (next: Step): Promise<void> => {
-    const now = clock.now();
+  /** Writes a decision down, then acts on it, then tells of it. */
+  async #step(next: Step): Promise<void> {
+    const record = this.#record;
+    const now = this.#parts.clock.now();
     const stage = next.stage ?? record.stage;
     const decision: Decision = {
       number: record.decisions.at(-1)!.number + 1,
@@ -120,226 +239,142 @@ export function createReleaseRun(parts: RunParts, begun: ReleaseRecord): Release
     const changed: ReleaseRecord = {
       ...record,
       stage,
-      stageSinceMs: moved ? now : record.stageSinceMs,
+      stageSinceMs: moved || next.decision === 'resume' ? now : record.stageSinceMs,
       extended: moved ? false : (next.extended ?? record.extended),
       outcome: next.outcome ?? null,
       decisions: [...record.decisions, decision].slice(-MOST_DECISIONS),
-      baseline: stage === 'promoting' && moved ? evidence.current : record.baseline,
+      baseline: stage === 'promoting' && moved ? this.#evidence.current : record.baseline,
     };
-    await store.put(changed);
-    record = changed;
-    if (moved) enter(stage);
-    await tellAll();
-    if (stage === 'ended') finish();
-  };
+    await this.#parts.store.put(changed);
+    this.#record = changed;
+    if (moved) this.#enter(stage);
+    await this.#tellAll();
+    if (stage === 'ended') this.#finish();
+  }
 
-  const enter = (stage: ReleaseStage): void => {
-    evidence = emptyStage(stage === 'watch' && record.baseline ? record.baseline : undefined);
-    looks = 0;
-    lookedAtRows = 0;
-    monitor = undefined;
-    if (LIVE.has(stage)) void inTurn(watchDrift).catch(failed);
-  };
+  #enter(stage: ReleaseStage): void {
+    const { baseline } = this.#record;
+    this.#evidence = emptyStage(stage === 'watch' && baseline ? baseline : undefined);
+    this.#looks = 0;
+    this.#lookedAtRows = 0;
+    this.#monitor = undefined;
+    if (!LIVE.has(stage)) return;
+    void this.#inTurn(() => this.#watchDrift()).catch((error: unknown) => this.#failed(error));
+  }
 
-  const watchDrift = async (): Promise<void> => {
-    const { stage, settings } = record;
+  async #resume(): Promise<void> {
+    const reason = 'The platform has started again: what this stage had seen is gone, and it begins anew.';
+    await this.#step({ decision: 'resume', reason });
+    this.#enter(this.#record.stage);
+  }
+
+  async #watchDrift(): Promise<void> {
+    const { settings, model, to } = this.#record;
     if (!settings.live.drift) return;
-    const version = await models.version(record.model, record.to);
-    monitor = parts.monitor(
-      version,
-      (window) => stopShare(settings.falseStops, window),
-      (columns) => {
-        if (record.stage !== stage) return;
-        evidence.driftWindows++;
-        for (const column of columns) if (!evidence.drifted.includes(column)) evidence.drifted.push(column);
-      },
-    );
-    evidence.watched = monitor !== undefined;
-  };
+    const evidence = this.#evidence;
+    const version = await this.#parts.models.version(model, to);
+    const falseAlarms = (window: number): number => stopShare(settings.falseStops, window);
+    this.#monitor = this.#parts.monitor(version, falseAlarms, (columns) => {
+      evidence.driftWindows++;
+      for (const column of columns) if (!evidence.drifted.includes(column)) evidence.drifted.push(column);
+    });
+    evidence.watched = this.#monitor !== undefined;
+  }
 
-  const finish = (): void => {
-    timer?.cancel();
-    stopped = true;
-    monitor = undefined;
-    parts.ended();
-  };
+  #finish(): void {
+    this.stop();
+    this.#monitor = undefined;
+    this.#parts.ended();
+  }
 
-  const gates = async (): Promise<void> => {
-    const results = await parts.judge(record).catch((error: unknown) => [cannotJudge(error)]);
-    const verdict = overall(results);
-    const reason = reasonOf(results, verdict);
-    if (verdict !== 'pass') return step({ decision: 'stop', outcome: 'stopped', stage: 'ended', reason, verdict, gates: results });
-    const stage = record.from === null ? 'promoting' : 'shadow';
-    return step({ decision: stage === 'shadow' ? 'advance' : 'promote', stage, reason, verdict, gates: results });
-  };
+  async #gates(): Promise<void> {
+    const gates = await this.#parts.judge(this.#record).catch((error: unknown) => [cannotJudge(error)]);
+    const verdict = overall(gates);
+    const told = { reason: reasonOf(gates, verdict), verdict, gates } as const;
+    if (verdict !== 'pass')
+      return this.#step({ ...told, decision: 'stop', outcome: 'stopped', stage: 'ended' });
+    if (this.#record.from === null) return this.#step({ ...told, decision: 'promote', stage: 'promoting' });
+    return this.#step({ ...told, decision: 'advance', stage: 'shadow' });
+  }
 
-  const promoting = async (): Promise<void> => {
-    const { model, to, id, decisions } = record;
-    await models.setProduction(model, to, `release ${id}`, decisions.at(-1)!.reason);
-    const stage = record.from === null ? 'ended' : 'watch';
-    if (stage === 'ended') {
-      return step({ decision: 'finish', stage, outcome: 'released', reason: 'It serves, as the first version.' });
+  async #promoting(): Promise<void> {
+    const { model, from, to, id, decisions } = this.#record;
+    await this.#parts.models.setProduction(model, to, `release ${id}`, decisions.at(-1)!.reason);
+    if (from !== null) {
+      return this.#step({
+        decision: 'advance',
+        stage: 'watch',
+        reason: 'It takes all traffic, and is watched.',
+      });
     }
-    return step({ decision: 'advance', stage, reason: 'It takes all traffic, and is watched.' });
-  };
+    const reason = 'It serves, as the first version.';
+    return this.#step({ decision: 'finish', stage: 'ended', outcome: 'released', reason });
+  }
 
-  const returning = async (): Promise<void> => {
-    const { model, from, to, id, decisions } = record;
-    const reason = decisions.at(-1)!.reason;
+  async #returning(): Promise<void> {
+    const { model, from, to, id, decisions } = this.#record;
+    const { reason, decision } = decisions.at(-1)!;
+    const { models } = this.#parts;
     if (models.production(model) === to) await models.setProduction(model, from!, `release ${id}`, reason);
-    const outcome = decisions.at(-1)!.decision === 'abort' ? 'aborted' : 'returned';
-    return step({ decision: 'finish', stage: 'ended', outcome, reason: `${from} serves again.` });
-  };
+    const outcome = decision === 'abort' ? 'aborted' : 'returned';
+    return this.#step({ decision: 'finish', stage: 'ended', outcome, reason: `${from} serves again.` });
+  }
 
-  /** What to do when a live stage fails. */
-  const fail = (results: readonly GateResult[], verdict: Verdict): Promise<void> => {
-    const reason = reasonOf(results, verdict);
-    if (record.stage === 'watch') return step({ decision: 'return', stage: 'returning', reason, verdict, gates: results });
-    return step({ decision: 'stop', stage: 'ended', outcome: 'stopped', reason, verdict, gates: results });
-  };
-
-  const look = async (): Promise<void> => {
-    const { settings, model, from, to, stage } = record;
-    const serving = models.production(model);
+  /** Looks at what a live stage has shown, when there is more of it or its time is over. */
+  async #look(): Promise<void> {
+    const { model, from, to, stage } = this.#record;
+    const serving = this.#parts.models.production(model);
     if (serving !== (stage === 'watch' ? to : from)) {
       const reason = `Somebody else has put ${serving ?? 'no version'} into production.`;
-      return step({ decision: 'abort', stage: 'ended', outcome: 'aborted', reason });
+      return this.#step({ decision: 'abort', stage: 'ended', outcome: 'aborted', reason });
     }
-    await monitor?.settled();
-    const limits = stageLimits(record);
-    const rows = evidence.candidate.rows + evidence.candidate.labelled + evidence.compared;
-    const overdue = clock.now() - record.stageSinceMs >= limits.forMs;
-    const more = rows > lookedAtRows * MORE || evidence.drifted.length > 0;
+    await this.#monitor?.settled();
+    const limits = stageLimits(this.#record);
+    const { candidate, compared, drifted } = this.#evidence;
+    const rows = candidate.rows + candidate.labelled + compared;
+    const overdue = this.#parts.clock.now() - this.#record.stageSinceMs >= limits.forMs;
+    const more = rows > this.#lookedAtRows * MORE || drifted.length > 0;
     if (!more && !overdue) return;
     if (more) {
-      looks++;
-      lookedAtRows = rows;
+      this.#looks++;
+      this.#lookedAtRows = rows;
     }
-    const results = judgeLive(evidence, record, limits.leastRows, Math.max(1, looks));
-    const verdict = overall(results);
-    if (verdict === 'fail') return fail(results, verdict);
+    const gates = judgeLive(this.#evidence, this.#record, limits.leastRows, Math.max(1, this.#looks));
+    const verdict = overall(gates);
+    if (verdict === 'fail') return this.#fail(gates, verdict);
     if (!overdue) return;
-    if (verdict === 'pass') return pass(results);
-    return wait(results, limits);
-  };
+    return verdict === 'pass' ? this.#pass(gates) : this.#wait(gates, limits);
+  }
 
-  const pass = (results: readonly GateResult[]): Promise<void> => {
-    const { stage } = record;
-    const reason = reasonOf(results, 'pass');
-    const told = { reason, verdict: 'pass', gates: results } as const;
-    if (stage === 'shadow') return step({ ...told, decision: 'advance', stage: 'canary' });
-    if (stage === 'canary') return step({ ...told, decision: 'promote', stage: 'promoting' });
-    return step({ ...told, decision: 'finish', stage: 'ended', outcome: 'released' });
-  };
+  #fail(gates: readonly GateResult[], verdict: Verdict): Promise<void> {
+    const told = { reason: reasonOf(gates, verdict), verdict, gates } as const;
+    if (this.#record.stage === 'watch')
+      return this.#step({ ...told, decision: 'return', stage: 'returning' });
+    return this.#step({ ...told, decision: 'stop', stage: 'ended', outcome: 'stopped' });
+  }
 
-  const wait = (results: readonly GateResult[], { atMostMs }: StageSettings): Promise<void> => {
+  #pass(gates: readonly GateResult[]): Promise<void> {
+    const { stage } = this.#record;
+    const told = { reason: reasonOf(gates, 'pass'), verdict: 'pass', gates } as const;
+    if (stage === 'shadow') return this.#step({ ...told, decision: 'advance', stage: 'canary' });
+    if (stage === 'canary') return this.#step({ ...told, decision: 'promote', stage: 'promoting' });
+    return this.#step({ ...told, decision: 'finish', stage: 'ended', outcome: 'released' });
+  }
+
+  /** Too few data: the stage goes on, but not for ever. */
+  async #wait(gates: readonly GateResult[], { atMostMs }: StageSettings): Promise<void> {
     const verdict = 'not enough data';
-    const told = { verdict, gates: results } as const;
-    if (clock.now() - record.stageSinceMs < atMostMs) {
-      if (record.extended) return Promise.resolve();
-      const reason = `The stage goes on: ${reasonOf(results, verdict)}`;
-      return step({ ...told, decision: 'extend', reason, extended: true });
+    const lacking = reasonOf(gates, verdict);
+    const { stage, stageSinceMs, extended } = this.#record;
+    if (this.#parts.clock.now() - stageSinceMs < atMostMs) {
+      if (extended) return;
+      const reason = `The stage goes on: ${lacking}`;
+      return this.#step({ decision: 'extend', reason, verdict, gates, extended: true });
     }
-    if (record.stage === 'watch') {
-      const reason = `Nothing spoke against it, but there were too few data to tell: ${reasonOf(results, verdict)}`;
-      return step({ ...told, decision: 'finish', stage: 'ended', outcome: 'released', reason });
-    }
-    return fail(results, verdict);
-  };
-
-  /** One step further, whatever the stage. */
-  const advance = async (): Promise<void> => {
-    if (stopped) return;
-    await tellAll();
-    if (record.stage === 'gates') await gates();
-    if (LIVE.has(record.stage)) await look();
-    if (record.stage === 'promoting') await promoting();
-    if (record.stage === 'returning') await returning();
-    if (record.stage === 'ended' && !stopped) finish();
-  };
-
-  const failed = (error: unknown): void => {
-    const message = `The release ${record.id} of '${record.model}' could not go on; it is tried again.`;
-    signal('platform.log', { level: 'error', room: 'models', message, error });
-  };
-
-  const arm = (): void => {
-    if (stopped) return;
-    timer = clock.after(record.settings.lookMs, () => {
-      void inTurn(advance).catch(failed).then(arm);
-    });
-  };
-
-  const byHand = (made: (stage: ReleaseStage) => Step | undefined): Promise<ReleaseRecord> =>
-    inTurn(async () => {
-      const next = stopped ? undefined : made(record.stage);
-      if (!next) {
-        const message = `The release ${record.id} of '${record.model}' is ${record.stage === 'ended' ? 'over' : `at '${record.stage}'`}: this does not apply to it any more.`;
-        throw new MillraceError('CONFLICT', message);
-      }
-      await step(next);
-      await advance();
-      return record;
-    });
-
-  return {
-    get record() {
-      return record;
-    },
-    get monitor() {
-      return monitor;
-    },
-    start(resumed) {
-      void inTurn(async () => {
-        if (resumed && LIVE.has(record.stage)) {
-          const reason = 'The platform has started again: what this stage had seen is gone, and it begins anew.';
-          record = { ...record, stageSinceMs: clock.now() };
-          await step({ decision: 'resume', reason });
-          enter(record.stage);
-        }
-        await advance();
-      })
-        .catch(failed)
-        .then(arm);
-    },
-    observe({ version, rows, latencyMs, failedRows, shadow }) {
-      if (version === record.to) addCall(evidence.candidate, rows, latencyMs, failedRows);
-      // Once the new version serves alone, the one before is what it was until then.
-      else if (version === record.from && !shadow && record.stage !== 'watch') {
-        addCall(evidence.current, rows, latencyMs, failedRows);
-      }
-    },
-    compared(rows, alike) {
-      evidence.compared += rows;
-      evidence.alike += alike;
-    },
-    labelled(version, right) {
-      const side = version === record.to ? evidence.candidate : version === record.from ? evidence.current : undefined;
-      if (!side) return;
-      side.labelled++;
-      if (right) side.right++;
-    },
-    promote: (by) =>
-      byHand((stage) =>
-        stage === 'gates' || stage === 'shadow' || stage === 'canary'
-          ? { decision: 'promote', stage: 'promoting', reason: `Promoted by ${by}, without the gates.`, by }
-          : undefined,
-      ),
-    abort: (by) =>
-      byHand((stage) => {
-        const reason = `Aborted by ${by}.`;
-        if (stage === 'watch') return { decision: 'abort', stage: 'returning', reason, by };
-        if (stage === 'promoting' || stage === 'returning' || stage === 'ended') return undefined;
-        return { decision: 'abort', stage: 'ended', outcome: 'aborted', reason, by };
-      }),
-    stop() {
-      stopped = true;
-      timer?.cancel();
-    },
-    settled: async () => {
-      await tail;
-    },
-  };
+    if (stage !== 'watch') return this.#fail(gates, verdict);
+    const reason = `Nothing spoke against it, but there were too few data to tell: ${lacking}`;
+    return this.#step({ decision: 'finish', stage: 'ended', outcome: 'released', reason, verdict, gates });
+  }
 }
 
 /** What only somebody can mend (a held-back file that is gone, say) is a verdict; the rest is thrown, and tried again. */

@@ -73,7 +73,11 @@ export interface LiveGateSettings {
   readonly errors: number;
   readonly drift: boolean;
   /** Metric of delayed labels, and by how much it may be worse. */
-  readonly labels: { readonly metric: 'accuracy'; readonly margin: number; readonly leastRows: number } | null;
+  readonly labels: {
+    readonly metric: 'accuracy';
+    readonly margin: number;
+    readonly leastRows: number;
+  } | null;
   /** Least share of shadow answers that are like the current version's; null: told, not judged. */
   readonly agreement: number | null;
 }
