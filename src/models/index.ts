@@ -24,13 +24,13 @@ export {
   type OnnxType,
   type OnnxValueInfo,
 } from './onnx/index.ts';
+export { createOperations, type Operations } from './operations/operations.ts';
 export { modelProvider } from './provider.ts';
 export type { ModelRecord, VersionRecord } from './registry/records.ts';
 export { PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
 export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
-export { createReleases, type Releases } from './releases/releases.ts';
-export { DEFAULT_RELEASE, type ReleaseSettings } from './releases/settings.ts';
+export type { ReleaseRecord } from './releases/record.ts';
 export { decodeRows, type Prediction } from './rows/decode.ts';
 export {
   type Answer,

@@ -1,8 +1,8 @@
-import type { Random } from '../../kernel/index.ts';
+import type { ModelFairness, ModelMetricGate, Random } from '../../kernel/index.ts';
 import { bootstrap, type Estimate } from './bootstrap.ts';
 import { judgeLatency, latencyHistogram, p99LimitVerdict } from './latency.ts';
 import { higherIsBetter, type Predicted, prepareMetric } from './metrics.ts';
-import type { FairnessGate, MetricGate, ReleaseSettings } from './settings.ts';
+import type { ReleaseSettings } from './settings.ts';
 import { type Certainty, figure, type GateResult, judgeAtLeast, percent, type Verdict } from './verdict.ts';
 
 /** What a version answered to the held-back rows. */
@@ -98,7 +98,7 @@ const predicted = (labels: Float64Array, { decisions, scores }: Answers): Predic
 });
 
 function judgeLimit(
-  { metric, limit, margin }: MetricGate,
+  { metric, limit, margin }: ModelMetricGate,
   asked: number,
   { value, standardError }: Estimate,
   few: boolean,
@@ -115,7 +115,7 @@ function judgeLimit(
 }
 
 function judgeDifference(
-  { metric, margin }: MetricGate,
+  { metric, margin }: ModelMetricGate,
   mine: Estimate,
   before: Estimate,
   difference: Estimate,
@@ -143,7 +143,7 @@ const LEAST_OF_GROUP = 30;
 /** The two groups that are furthest apart, of those with enough rows; the others are left out, and named in the reason. */
 export function judgeFairness(
   { labels, groups, candidate }: Pick<HeldBack, 'labels' | 'groups' | 'candidate'>,
-  { by, of, gap, margin }: FairnessGate,
+  { by, of, gap, margin }: ModelFairness,
   certainty: Certainty,
 ): GateResult {
   const gate = `fairness by ${by}`;
@@ -180,7 +180,7 @@ function rates(
   labels: Float64Array,
   groups: readonly string[],
   { decisions }: Answers,
-  of: FairnessGate['of'],
+  of: ModelFairness['of'],
 ): Group[] {
   const found = new Map<string, { hits: number; size: number }>();
   for (let row = 0; row < labels.length; row++) {

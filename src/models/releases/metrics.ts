@@ -1,23 +1,6 @@
-/** How good predictions are. For binary labels (0 and 1) all but the last three; for classes `accuracy`; for values the last three. */
-export const METRICS = [
-  'accuracy',
-  'precision',
-  'recall',
-  'f1',
-  'auc',
-  'averagePrecision',
-  'brier',
-  'logLoss',
-  'mae',
-  'rmse',
-  'r2',
-] as const;
+import { LOWER_IS_BETTER, type ModelMetric } from '../../kernel/index.ts';
 
-export type Metric = (typeof METRICS)[number];
-
-const LOWER_IS_BETTER: ReadonlySet<Metric> = new Set(['brier', 'logLoss', 'mae', 'rmse']);
-
-export const higherIsBetter = (metric: Metric): boolean => !LOWER_IS_BETTER.has(metric);
+export const higherIsBetter = (metric: ModelMetric): boolean => !LOWER_IS_BETTER.has(metric);
 
 /** Predictions of rows whose truth is known. */
 export interface Predicted {
@@ -32,8 +15,8 @@ export interface Predicted {
 /** A metric of the rows, each counted as often as its weight says; NaN where it has no meaning (no positive row, say). */
 export type WeightedMetric = (weights: Float64Array | undefined) => number;
 
-/** Prepares a metric, so that resampling costs one pass over the rows. */
-export function prepareMetric(metric: Metric, rows: Predicted): WeightedMetric {
+/** Prepares a metric (for binary labels all but the last three; for classes `accuracy`; for values the last three), so that resampling costs one pass over the rows. */
+export function prepareMetric(metric: ModelMetric, rows: Predicted): WeightedMetric {
   switch (metric) {
     case 'auc':
     case 'averagePrecision':
@@ -91,7 +74,7 @@ function confusionMetric(
 }
 
 function squaredError(
-  metric: Metric,
+  metric: ModelMetric,
   { labels, scores }: Predicted,
   weights: Float64Array | undefined,
 ): number {

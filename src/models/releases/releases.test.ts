@@ -130,7 +130,7 @@ describe('a release', () => {
     const settings = {
       ...CAREFUL,
       canary: { ...CAREFUL.canary, kind: 'ab', weight: 50 },
-      live: { ...CAREFUL.live, labels: { metric: 'accuracy', margin: 0.02, leastRows: 100 } },
+      live: { ...CAREFUL.live, labels: { margin: 0.02, leastRows: 100 } },
     } as const;
     for (const [rightNew, outcome] of [
       [0.96, 'promoting: advance'],

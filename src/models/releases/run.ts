@@ -1,9 +1,15 @@
-import { type Clock, isMillraceError, MillraceError, signal, type Timer } from '../../kernel/index.ts';
+import {
+  type Clock,
+  isMillraceError,
+  MillraceError,
+  type ModelStage,
+  signal,
+  type Timer,
+} from '../../kernel/index.ts';
 import type { VersionRecord } from '../registry/records.ts';
 import type { Monitor } from '../watch/monitor.ts';
 import { addCall, emptyStage, judgeLive, type StageEvidence, stopShare } from './live.ts';
 import type { Decision, ReleaseOutcome, ReleaseRecord, ReleaseStage, ReleaseStore } from './record.ts';
-import type { StageSettings } from './settings.ts';
 import { type GateResult, overall, type Verdict } from './verdict.ts';
 
 /** A call of a version, as much of it as releases need. */
@@ -36,7 +42,7 @@ export interface RunParts {
     version: VersionRecord,
     falseAlarms: (window: number) => number,
     drifted: (columns: readonly string[]) => void,
-  ) => Monitor | undefined;
+  ) => Promise<Monitor | undefined>;
   readonly tell: (record: ReleaseRecord, decision: Decision) => Promise<void>;
   readonly ended: () => void;
 }
@@ -274,11 +280,13 @@ class Run implements ReleaseRun {
     const evidence = this.#evidence;
     const version = await this.#parts.models.version(model, to);
     const falseAlarms = (window: number): number => stopShare(settings.falseStops, window);
-    this.#monitor = this.#parts.monitor(version, falseAlarms, (columns) => {
+    const monitor = await this.#parts.monitor(version, falseAlarms, (columns) => {
       evidence.driftWindows++;
       for (const column of columns) if (!evidence.drifted.includes(column)) evidence.drifted.push(column);
     });
-    evidence.watched = this.#monitor !== undefined;
+    if (evidence !== this.#evidence) return;
+    this.#monitor = monitor;
+    evidence.watched = monitor !== undefined;
   }
 
   #finish(): void {
@@ -362,7 +370,7 @@ class Run implements ReleaseRun {
   }
 
   /** Too few data: the stage goes on, but not for ever. */
-  async #wait(gates: readonly GateResult[], { atMostMs }: StageSettings): Promise<void> {
+  async #wait(gates: readonly GateResult[], { atMostMs }: ModelStage): Promise<void> {
     const verdict = 'not enough data';
     const lacking = reasonOf(gates, verdict);
     const { stage, stageSinceMs, extended } = this.#record;
@@ -383,7 +391,7 @@ function cannotJudge(error: unknown): GateResult {
   return { gate: 'held-back rows', verdict: 'fail', reason: error.message };
 }
 
-function stageLimits({ stage, settings }: ReleaseRecord): StageSettings {
+function stageLimits({ stage, settings }: ReleaseRecord): ModelStage {
   if (stage === 'shadow') return settings.shadow;
   return stage === 'canary' ? settings.canary : settings.watch;
 }

@@ -149,7 +149,7 @@ export function createWorld(fault: Fault, seed: number, settings: ReleaseSetting
         judgeSchema(versionRecord('good'), versionRecord('new', fault)),
         ...judgeHeldBack(heldBack(fault, random), record.settings, seededRandom(seed)),
       ],
-      monitor: (_version, falseAlarms, drifted) =>
+      monitor: async (_version, falseAlarms, drifted) =>
         createMonitor({
           workers,
           reference,
