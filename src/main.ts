@@ -23,10 +23,15 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
+  createInferenceDoor,
+  createInferenceService,
   createKafka,
   type Edge,
   edgeSection,
   functionRoutes,
+  type InferenceDoor,
+  type InferenceDoorOptions,
+  inferenceRoutes,
   type KafkaDoor,
   type KafkaOptions,
   kafkaSection,
@@ -134,6 +139,7 @@ export interface Addresses {
   readonly edge: string | null;
   readonly api: string | null;
   readonly kafka: string | null;
+  readonly inference: string | null;
 }
 
 export interface Platform extends AsyncDisposable {
@@ -236,6 +242,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     edge: edge.url === '' ? null : edge.url,
     api: api?.url ?? null,
     kafka: kafka?.address ?? null,
+    inference: grpc?.address ?? null,
   });
   const status = () => ({
     ...statusOf(streams),
@@ -244,6 +251,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     addresses: { ...addresses() },
     data: substrate.place,
   });
+  const inference = createInferenceService({ models, version, ready: () => lifecycle.state === 'running' });
+  const grpc = openInference(config, { clock, guard, service: inference, overrides });
   const api = openApi(config, {
     clock,
     guard,
@@ -272,6 +281,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       }),
       modelRoutes({ models, fileBytes: config.models.modelFile }),
       modelOperationRoutes({ operations: models.operations, models }),
+      inferenceRoutes({ service: inference, requestBytes: config.models.modelRequest }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
       ...(overrides.routes ?? []),
@@ -298,6 +308,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
     ...(kafka ? [kafka] : []),
+    ...(grpc ? [grpc] : []),
     ...(overrides.memory ? [] : [addressBook(folder, addresses)]),
   ]);
 
@@ -399,7 +410,8 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, kafkaHost, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, kafkaHost, kafkaPort, inferenceHost, inferencePort } = config.platform;
+  const { tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
@@ -411,11 +423,12 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
       }
       const tls = tlsCertificate !== null;
       const authentication = (await tokens.list()).length > 0;
-      const check = (door: 'api' | 'kafka', host: string, port: number | 'off'): void => {
+      const check = (door: 'api' | 'kafka' | 'inference', host: string, port: number | 'off'): void => {
         if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
       };
       check('api', apiHost, apiPort);
       check('kafka', kafkaHost, kafkaPort);
+      check('inference', inferenceHost, inferencePort);
     },
   };
 }
@@ -455,6 +468,27 @@ function openKafka(
     port: kafkaPort,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function openInference(
+  config: PlatformConfig,
+  {
+    overrides,
+    ...parts
+  }: Pick<InferenceDoorOptions, 'clock' | 'guard' | 'service'> & { readonly overrides: PlatformOverrides },
+): InferenceDoor | undefined {
+  const { inferenceHost, inferencePort, tlsCertificate, tlsKey } = config.platform;
+  if (inferencePort === 'off') return undefined;
+  return createInferenceDoor({
+    ...parts,
+    host: inferenceHost,
+    port: inferencePort,
+    requestBytes: config.models.modelRequest,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),

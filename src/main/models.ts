@@ -1,8 +1,11 @@
+import { onnxRuntimeEngine } from '../adapters/onnxruntime/index.ts';
 import type { BlobStore, Clock, Facts, Ids, Random, Service, StateStore, Workers } from '../kernel/index.ts';
 import { createWorkers } from '../kernel/index.ts';
 import {
   createModels,
   createOperations,
+  evaluatorEngine,
+  evaluatorWorkersEngine,
   type Models,
   type ModelsConfig,
   type Operations,
@@ -24,14 +27,18 @@ export function openModels(
 ): Models & { readonly operations: Operations; readonly services: readonly Service[] } {
   const { store: state, clock } = around;
   const workers = createWorkers({ size: settings.modelThreads, queue: 1024, idleMs: 60_000, clock });
+  const native = onnxRuntimeEngine({
+    folders: [settings.modelRuntime ?? process.cwd()],
+    threads: settings.modelThreads,
+  });
   const models = createModels({
     ...around,
     state,
     workers,
-    engines: { caller: undefined, workers: undefined, native: undefined },
+    engines: { caller: evaluatorEngine(), workers: evaluatorWorkersEngine(workers), native },
     memoryBytes: settings.modelMemory,
     queue: settings.modelQueue,
   });
   const operations = createOperations({ ...around, state, models });
-  return Object.assign(models, { operations, services: [workers, models, operations] });
+  return Object.assign(models, { operations, services: [workers, native, models, operations] });
 }
