@@ -23,10 +23,15 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
+  createInferenceDoor,
+  createInferenceService,
   createKafka,
   type Edge,
   edgeSection,
   functionRoutes,
+  type InferenceDoor,
+  type InferenceDoorOptions,
+  inferenceRoutes,
   type KafkaDoor,
   type KafkaOptions,
   kafkaSection,
@@ -127,6 +132,7 @@ export interface Addresses {
   readonly edge: string | null;
   readonly api: string | null;
   readonly kafka: string | null;
+  readonly inference: string | null;
 }
 
 export interface Platform extends AsyncDisposable {
@@ -229,6 +235,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     edge: edge.url === '' ? null : edge.url,
     api: api?.url ?? null,
     kafka: kafka?.address ?? null,
+    inference: grpc?.address ?? null,
   });
   const status = () => ({
     ...statusOf(streams),
@@ -237,6 +244,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     addresses: { ...addresses() },
     data: substrate.place,
   });
+  const inference = createInferenceService({ models, version, ready: () => lifecycle.state === 'running' });
+  const grpc = openInference(config, { clock, guard, service: inference, overrides });
   const api = openApi(config, {
     clock,
     guard,
@@ -264,6 +273,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         status: () => ({ state: lifecycle.state, version, ...status() }),
       }),
       modelRoutes({ models, fileBytes: config.models.modelFile }),
+      inferenceRoutes({ service: inference, requestBytes: config.models.modelRequest }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
       ...(overrides.routes ?? []),
@@ -290,6 +300,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
     ...(kafka ? [kafka] : []),
+    ...(grpc ? [grpc] : []),
     ...(overrides.memory ? [] : [addressBook(folder, addresses)]),
   ]);
 
@@ -391,7 +402,8 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, kafkaHost, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, kafkaHost, kafkaPort, inferenceHost, inferencePort } = config.platform;
+  const { tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
@@ -403,11 +415,12 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
       }
       const tls = tlsCertificate !== null;
       const authentication = (await tokens.list()).length > 0;
-      const check = (door: 'api' | 'kafka', host: string, port: number | 'off'): void => {
+      const check = (door: 'api' | 'kafka' | 'inference', host: string, port: number | 'off'): void => {
         if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
       };
       check('api', apiHost, apiPort);
       check('kafka', kafkaHost, kafkaPort);
+      check('inference', inferenceHost, inferencePort);
     },
   };
 }
@@ -447,6 +460,27 @@ function openKafka(
     port: kafkaPort,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function openInference(
+  config: PlatformConfig,
+  {
+    overrides,
+    ...parts
+  }: Pick<InferenceDoorOptions, 'clock' | 'guard' | 'service'> & { readonly overrides: PlatformOverrides },
+): InferenceDoor | undefined {
+  const { inferenceHost, inferencePort, tlsCertificate, tlsKey } = config.platform;
+  if (inferencePort === 'off') return undefined;
+  return createInferenceDoor({
+    ...parts,
+    host: inferenceHost,
+    port: inferencePort,
+    requestBytes: config.models.modelRequest,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),

@@ -1,6 +1,13 @@
+import { onnxRuntimeEngine } from '../adapters/onnxruntime/index.ts';
 import type { BlobStore, Clock, Facts, Service, StateStore } from '../kernel/index.ts';
 import { createWorkers } from '../kernel/index.ts';
-import { createModels, type Models, type ModelsConfig } from '../models/index.ts';
+import {
+  createModels,
+  evaluatorEngine,
+  evaluatorWorkersEngine,
+  type Models,
+  type ModelsConfig,
+} from '../models/index.ts';
 
 /** Models with the engines that run them and threads of their own: a long run holds up nothing else. */
 export function openModels(
@@ -14,13 +21,17 @@ export function openModels(
 ): Models & { readonly services: readonly Service[] } {
   const { store: state, clock } = around;
   const workers = createWorkers({ size: settings.modelThreads, queue: 1024, idleMs: 60_000, clock });
+  const native = onnxRuntimeEngine({
+    folders: [settings.modelRuntime ?? process.cwd()],
+    threads: settings.modelThreads,
+  });
   const models = createModels({
     ...around,
     state,
     workers,
-    engines: { caller: undefined, workers: undefined, native: undefined },
+    engines: { caller: evaluatorEngine(), workers: evaluatorWorkersEngine(workers), native },
     memoryBytes: settings.modelMemory,
     queue: settings.modelQueue,
   });
-  return Object.assign(models, { services: [workers, models] });
+  return Object.assign(models, { services: [workers, native, models] });
 }

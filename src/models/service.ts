@@ -107,7 +107,7 @@ export interface Models extends Service {
   /** Rows as JSON has them. Throws MODEL_NOT_FOUND, VERSION_NOT_FOUND, INVALID_INPUT with paths, TOO_MANY_REQUESTS. */
   predict(name: string, rows: readonly unknown[], options?: PredictOptions): Promise<Answer>;
   /** Tensors as the model takes them. */
-  infer(name: string, inputs: Values, options?: InferOptions): Promise<Inferred>;
+  infer(name: string, inputs: (version: VersionRecord) => Values, options?: InferOptions): Promise<Inferred>;
   /** Throws MODEL_INCOMPATIBLE when users of the alias would notice the version. */
   checkAlias(name: string, alias: string, version: string): Promise<void>;
   /** Loads the version when it is not. */
@@ -186,6 +186,16 @@ export function createModels(options: ModelsOptions): Models {
     return { version: (await registry.version(name, version)).version };
   };
 
+  /** What ran it may have ended, with the model in it: the next request loads it anew. */
+  const run = (served: Served, inputs: Values, rows: number): Promise<Values> =>
+    served.run(inputs, rows).catch(async (error: unknown) => {
+      const { model, version } = served.record;
+      if (isMillraceError(error, 'UNAVAILABLE') && residents.peek(model, version) === served) {
+        await residents.evict(model, version);
+      }
+      throw error;
+    });
+
   const observed = async (
     served: Served,
     inputs: Values,
@@ -196,7 +206,7 @@ export function createModels(options: ModelsOptions): Models {
       shadow,
     }: { key?: string | undefined; keys?: readonly string[] | undefined; shadow: boolean },
   ): Promise<Values> => {
-    if (observers.length === 0) return served.run(inputs, rows);
+    if (observers.length === 0) return run(served, inputs, rows);
     const sinceMs = clock.monotonic();
     const tell = (outputs: Values | undefined, error: string | undefined): void => {
       const observation: Observation = {
@@ -215,7 +225,7 @@ export function createModels(options: ModelsOptions): Models {
       for (const observer of observers) observer(observation);
     };
     try {
-      const outputs = await served.run(inputs, rows);
+      const outputs = await run(served, inputs, rows);
       tell(outputs, undefined);
       return outputs;
     } catch (error) {
@@ -324,9 +334,10 @@ export function createModels(options: ModelsOptions): Models {
         (predictions) => ({ model, version, predictions }),
       );
     },
-    async infer(name, inputs, { version, key } = {}) {
+    async infer(name, give, { version, key } = {}) {
       const route = await routeOf(name, version, key);
       const served = await residents.get(name, route.version);
+      const inputs = give(served.record);
       const rows = checkTensors(served, inputs);
       const outputs = await observed(served, inputs, rows, { key, shadow: false });
       return { version: served.record, outputs };

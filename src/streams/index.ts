@@ -87,6 +87,7 @@ export {
 } from './record-batch/index.ts';
 export { subsetProblem } from './schema/compatibility.ts';
 export { type CompiledSchema, createSchemaCompiler, type SchemaCompiler } from './schema/compile.ts';
+export { compilePattern } from './schema/pattern.ts';
 export type {
   FollowOptions,
   PublishOptions,

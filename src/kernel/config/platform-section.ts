@@ -20,6 +20,12 @@ export const platformSection = defineSection('platform', 'Platform', {
     description:
       'HOST:PORT that Kafka clients are told to connect to; unless told, the address they came in by',
   },
+  inferenceHost: { kind: 'host', default: '127.0.0.1', description: 'Address of the inference port' },
+  inferencePort: {
+    kind: 'port',
+    default: 'off',
+    description: 'Port of the Open Inference Protocol over gRPC',
+  },
   tlsCertificate: {
     kind: 'path',
     default: null,

@@ -1,4 +1,6 @@
+import { groupHandlers } from '../groups/index.ts';
 import type { Broker, Handler } from '../handler.ts';
+import { transactionHandlers } from '../transactions/index.ts';
 import { fetchHandler } from './fetch.ts';
 import { listOffsetsHandler } from './list-offsets.ts';
 import { metadataHandler } from './metadata.ts';
@@ -6,5 +8,12 @@ import { produceHandler } from './produce.ts';
 
 /** Every API that the door serves; one file each. ApiVersions is the registry's own. */
 export function createHandlers(broker: Broker): readonly Handler[] {
-  return [produceHandler(broker), fetchHandler(broker), listOffsetsHandler(broker), metadataHandler(broker)];
+  return [
+    produceHandler(broker),
+    fetchHandler(broker),
+    listOffsetsHandler(broker),
+    metadataHandler(broker),
+    ...groupHandlers(broker),
+    ...transactionHandlers(broker),
+  ];
 }
