@@ -3,6 +3,7 @@ export { bodyOf, jsonOf } from './api/context-body.ts';
 export { type ApiDoor, type ApiDoorOptions, createApiDoor } from './api/door.ts';
 export { Exchange } from './api/exchange.ts';
 export { type FunctionRoutesOptions, functionRoutes } from './api/functions.ts';
+export { type ModelOperationRoutesOptions, modelOperationRoutes } from './api/model-operations.ts';
 export { type ModelRoutesOptions, modelRoutes } from './api/models.ts';
 export { type ObserveRoutesOptions, observeRoutes } from './api/observe.ts';
 export { type OperationRoutesOptions, operationRoutes } from './api/operations.ts';
