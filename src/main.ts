@@ -35,12 +35,14 @@ import {
   type KafkaDoor,
   type KafkaOptions,
   kafkaSection,
+  modelOperationRoutes,
   modelRoutes,
   observeRoutes,
   operationRoutes,
   parseAdvertised,
   type RouteGroup,
   redriveRoutes,
+  schemaRegistryRoutes,
   secretRoutes,
   statusPageRoutes,
   streamRoutes,
@@ -78,12 +80,19 @@ import {
 } from './kernel/index.ts';
 import { openModels } from './main/models.ts';
 import { dataFolder, diskSubstrate, memorySubstrate } from './main/substrate.ts';
-import { type Models, modelProvider, modelsDeployable, modelsSection } from './models/index.ts';
+import {
+  type Models,
+  modelProvider,
+  modelsDeployable,
+  modelsSection,
+  type Operations,
+} from './models/index.ts';
 import { createLogs, createMetrics, createSamples, type Samples, type SeriesKind } from './observe/index.ts';
 import {
   createDecompress,
   createEmbeddedLog,
   createFacts,
+  createSchemaRegistry,
   createStreams,
   type Streams,
   streamsDeployable,
@@ -150,7 +159,7 @@ export interface Platform extends AsyncDisposable {
   readonly guard: Guard;
   readonly tokens: Tokens;
   readonly secrets: SecretStore;
-  readonly models: Models;
+  readonly models: Models & { readonly operations: Operations };
   /** In order; what fails stops what was started before and is thrown. */
   start(): Promise<void>;
   /** Refuses, stops intake, drains until the deadline of the configuration, flushes, closes. */
@@ -185,7 +194,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
-  const models = openModels(config.models, { store, blobs, facts, clock });
+  const models = openModels(config.models, { store, blobs, facts, clock, ids, random, workers });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,
@@ -221,7 +230,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [
       streamsDeployable(streams),
-      modelsDeployable(models),
+      modelsDeployable(models, models.operations),
       functions.deployable,
       edge.deployable,
       schedules.deployable,
@@ -256,6 +265,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
       redriveRoutes({ consumers }),
+      schemaRegistryRoutes({ registry: createSchemaRegistry({ state: store, streams, workers }) }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
@@ -273,6 +283,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         status: () => ({ state: lifecycle.state, version, ...status() }),
       }),
       modelRoutes({ models, fileBytes: config.models.modelFile }),
+      modelOperationRoutes({ operations: models.operations, models }),
       inferenceRoutes({ service: inference, requestBytes: config.models.modelRequest }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
