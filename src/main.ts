@@ -23,14 +23,13 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
-  createHandlerRegistry,
-  createHandlers,
-  createKafkaDoor,
+  createKafka,
   type Edge,
   edgeSection,
   functionRoutes,
   type KafkaDoor,
-  type KafkaDoorOptions,
+  type KafkaOptions,
+  kafkaSection,
   modelRoutes,
   observeRoutes,
   operationRoutes,
@@ -92,6 +91,7 @@ export const SECTIONS = [
   functionsSection,
   invocationsSection,
   edgeSection,
+  kafkaSection,
   modelsSection,
 ] as const;
 
@@ -270,7 +270,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
-  const kafka = openKafka(config, { streams, clock, random, guard, overrides });
+  const kafka = openKafka(config, { streams, state: store, clock, random, guard, overrides });
 
   const lifecycle = createLifecycle([
     workers,
@@ -434,18 +434,15 @@ function openKafka(
   {
     overrides,
     ...parts
-  }: Pick<KafkaDoorOptions, 'clock' | 'guard'> & {
-    readonly streams: Streams;
-    readonly random: Random;
+  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard'> & {
     readonly overrides: PlatformOverrides;
   },
 ): KafkaDoor | undefined {
   const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
   if (kafkaPort === 'off') return undefined;
-  const cluster = { id: 'millrace', nodeId: 0 };
-  return createKafkaDoor({
+  return createKafka({
     ...parts,
-    registry: createHandlerRegistry(createHandlers({ ...parts, cluster })),
+    config: config.kafka,
     host: kafkaHost,
     port: kafkaPort,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),

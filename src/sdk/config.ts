@@ -21,6 +21,10 @@ export interface MillraceConfig {
   readonly kafkaPort?: Port;
   /** `HOST:PORT` that Kafka clients are told to connect to; unless told, the address they came in by. */
   readonly kafkaAdvertised?: string;
+  /** Makes a stream when a Kafka client asks for a topic that is not there. Default true. */
+  readonly kafkaAutoCreate?: boolean;
+  /** Partitions of topics that Kafka clients make without saying how many. Default 1. */
+  readonly kafkaPartitions?: number;
   /** PEM file with the certificate chain; read again when it changes. */
   readonly tlsCertificate?: string;
   /** PEM file with the private key. */

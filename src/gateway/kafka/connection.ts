@@ -8,20 +8,23 @@ import {
   type Principal,
   signal,
 } from '../../kernel/index.ts';
-import type { Budget } from './budget.ts';
-import { Chunks } from './chunks.ts';
-import type { Api, ResponseOf } from './codec/fields.ts';
 import {
+  type Api,
+  ApiVersions,
+  Malformed,
+  Reader,
   type RequestHeader,
+  type ResponseOf,
   readRequest,
   readRequestHeader,
   SIZE_BYTES,
   writeResponse,
-} from './codec/frame.ts';
-import { Malformed, Reader } from './codec/reader.ts';
+} from '../../streams/kafka-protocol/index.ts';
+import type { Budget } from './budget.ts';
+import { Chunks } from './chunks.ts';
 import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from './errors.ts';
 import type { BrokerAddress, Handler, RequestContext } from './handler.ts';
-import { ApiVersions } from './messages/metadata.ts';
+import type { Outgoing } from './outgoing.ts';
 import { type HandlerRegistry, versionsOf } from './registry.ts';
 
 export interface ConnectionLimits {
@@ -38,6 +41,7 @@ export interface ConnectionParts {
   readonly clock: Clock;
   readonly registry: HandlerRegistry;
   readonly budget: Budget;
+  readonly outgoing: Outgoing;
   readonly limits: ConnectionLimits;
   readonly advertised: BrokerAddress | undefined;
   /** The door's: fires when it stops. */
@@ -247,7 +251,7 @@ export class Connection {
   }
 
   #contextOf(header: RequestHeader, proceed: () => void): RequestContext {
-    const { guard, principal, advertised } = this.#parts;
+    const { guard, principal, advertised, outgoing } = this.#parts;
     return {
       version: header.apiVersion,
       clientId: header.clientId,
@@ -257,6 +261,7 @@ export class Connection {
         host: plainAddress(this.#socket.localAddress),
         port: this.#socket.localPort ?? 0,
       },
+      mostResponseBytes: outgoing.mostBytes,
       signal: this.#signal,
       permits: (action, resource) => isPermitted(guard, principal, action, resource),
       proceed,
@@ -267,7 +272,8 @@ export class Connection {
   #flush(): void {
     while (this.#slots[0]?.chunks) {
       const { chunks } = this.#slots.shift()!;
-      if (!this.#corked && chunks!.length > 0) {
+      if (chunks!.length === 0) continue;
+      if (!this.#corked) {
         this.#corked = true;
         this.#socket.cork();
         process.nextTick(() => {
@@ -275,9 +281,21 @@ export class Connection {
           this.#socket.uncork();
         });
       }
-      for (const chunk of chunks!) this.#socket.write(chunk);
+      this.#send(chunks!);
     }
     if (this.#refusing && this.idle) this.#socket.end();
+  }
+
+  #send(chunks: readonly Uint8Array[]): void {
+    const { outgoing } = this.#parts;
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    outgoing.add(bytes);
+    const last = chunks.length - 1;
+    chunks.forEach((chunk, index) => {
+      // Called when the system has it, and when the connection ends before.
+      if (index === last) this.#socket.write(chunk, () => outgoing.taken(bytes));
+      else this.#socket.write(chunk);
+    });
   }
 
   #end(why: string): void {

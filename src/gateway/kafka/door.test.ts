@@ -3,20 +3,21 @@ import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { type Guard, MillraceError, manualClock } from '../../kernel/index.ts';
-import type { RequestOf, ResponseOf } from './codec/fields.ts';
+import { MillraceError, manualClock } from '../../kernel/index.ts';
+import {
+  ApiVersions,
+  FindCoordinator,
+  Heartbeat,
+  type RequestOf,
+  type ResponseOf,
+} from '../../streams/kafka-protocol/index.ts';
 import { createKafkaDoor, type KafkaDoor, parseAdvertised } from './door.ts';
 import { KafkaError } from './errors.ts';
 import type { Handler } from './handler.ts';
-import { type TestClient, testClient } from './kafka.fixture.ts';
-import { FindCoordinator, Heartbeat } from './messages/groups.ts';
-import { ApiVersions } from './messages/metadata.ts';
+import { OPEN_GUARD, type TestClient, testClient } from './kafka.fixture.ts';
 import { createHandlerRegistry } from './registry.ts';
 
-const guard: Guard = {
-  identify: async () => ({ id: 'local', kind: 'local' }),
-  permit: () => undefined,
-};
+const guard = OPEN_GUARD;
 
 const heartbeat = (groupId: string) => ({ groupId, generationId: 1, memberId: 'm' });
 

@@ -6,6 +6,7 @@ import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from '..
 import { Budget } from './budget.ts';
 import { Connection } from './connection.ts';
 import type { BrokerAddress } from './handler.ts';
+import { Outgoing } from './outgoing.ts';
 import type { HandlerRegistry } from './registry.ts';
 
 export interface KafkaDoorLimits {
@@ -71,6 +72,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
   const { clock, guard, registry } = options;
   const limits = { ...DEFAULT_KAFKA_DOOR_LIMITS, ...options.limits };
   const budget = new Budget(limits.requestsInFlightBytes);
+  const outgoing = new Outgoing();
   const connections = new Set<Connection>();
   const closing = new AbortController();
   const allClosed = Promise.withResolvers<void>();
@@ -84,7 +86,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     socket.setKeepAlive(true, 60_000);
     const principal = await guard.identify({ loopback: true });
     const connection = new Connection({
-      ...{ socket, principal, guard, clock, registry, budget, limits },
+      ...{ socket, principal, guard, clock, registry, budget, outgoing, limits },
       advertised: options.advertised,
       closing: closing.signal,
     });

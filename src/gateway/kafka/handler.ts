@@ -1,6 +1,8 @@
-import type { Clock, GuardAction, Principal, Random } from '../../kernel/index.ts';
+import type { Clock, GuardAction, Principal, Random, SectionValues } from '../../kernel/index.ts';
 import type { Streams } from '../../streams/index.ts';
-import type { Api, RequestOf, ResponseOf, VersionRange } from './codec/fields.ts';
+import type { Api, RequestOf, ResponseOf, VersionRange } from '../../streams/kafka-protocol/index.ts';
+import type { kafkaSection } from './config.ts';
+import type { Topics } from './topics.ts';
 
 /** What handlers work on: made once per door. */
 export interface Broker {
@@ -8,11 +10,13 @@ export interface Broker {
   readonly clock: Clock;
   readonly random: Random;
   readonly cluster: Cluster;
+  readonly topics: Topics;
+  readonly config: SectionValues<typeof kafkaSection>;
 }
 
 /** There is one broker; clients of every size find all partitions and all groups on it. */
 export interface Cluster {
-  /** The same for the life of the data. */
+  /** The same for the life of the data; known once the door is open. */
   readonly id: string;
   readonly nodeId: number;
 }
@@ -32,6 +36,8 @@ export interface RequestContext {
   /** Address of the peer, without its port. */
   readonly peer: string;
   readonly broker: BrokerAddress;
+  /** What an answer should not exceed now: less while clients are slow to take what they asked for. */
+  readonly mostResponseBytes: number;
   /** Fires when the connection or the door ends: what waits for this request waits no longer. */
   readonly signal: AbortSignal;
   /** Whether the principal may; where it may not, the API's own authorization error is the answer. */

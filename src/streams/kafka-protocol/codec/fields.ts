@@ -49,47 +49,43 @@ export interface Shape {
   readonly [name: string]: Field<unknown, boolean>;
 }
 
-declare const VALUE: unique symbol;
+declare const TYPES: unique symbol;
 
-/** A field of a message; each method gives a field that says one thing more. */
-export class Field<Value, Optional extends boolean = false> {
+/** A field of a message: the type in which it is read, and the laxer one in which it may be written. */
+export class Field<Read, Optional extends boolean = false, Written = Read> {
   /** Never there: carries the types. */
-  declare readonly [VALUE]: { value: Value; optional: Optional };
+  declare readonly [TYPES]: { read: Read; optional: Optional; written: Written };
   readonly spec: FieldSpec;
 
   constructor(spec: FieldSpec) {
     this.spec = spec;
   }
 
-  #with<NewValue, NewOptional extends boolean>(change: Partial<FieldSpec>): Field<NewValue, NewOptional> {
-    return new Field<NewValue, NewOptional>({ ...this.spec, ...change });
-  }
-
   /** There from this version on. */
-  from(version: number): Field<Value, Optional> {
-    return this.#with({ versions: { ...this.spec.versions, from: version } });
+  from(version: number): Field<Read, Optional, Written> {
+    return new Field({ ...this.spec, versions: { ...this.spec.versions, from: version } });
   }
 
   /** There up to and with this version. */
-  until(version: number): Field<Value, Optional> {
-    return this.#with({ versions: { ...this.spec.versions, to: version } });
+  until(version: number): Field<Read, Optional, Written> {
+    return new Field({ ...this.spec, versions: { ...this.spec.versions, to: version } });
   }
 
-  nullable(from = 0, to: number = ALL_VERSIONS.to): Field<Value | null, Optional> {
-    return this.#with({ nullable: { from, to } });
+  nullable(from = 0, to: number = ALL_VERSIONS.to): Field<Read | null, Optional, Written | null> {
+    return new Field({ ...this.spec, nullable: { from, to } });
   }
 
   /** A default that is not the type's own (0, false, '', no elements); a writer may leave the field out. */
-  or(fallback: Value & (string | number | boolean | null)): Field<Value, true> {
-    return this.#with({ fallback });
+  or(fallback: Read & (string | number | boolean | null)): Field<Read, true, Written> {
+    return new Field({ ...this.spec, fallback });
   }
 
-  tagged(number: number, from: number): Field<Value, true> {
-    return this.#with({ tag: { number, from } });
+  tagged(number: number, from: number): Field<Read, true, Written> {
+    return new Field({ ...this.spec, tag: { number, from } });
   }
 
-  rigid(): Field<Value, Optional> {
-    return this.#with({ rigid: true });
+  rigid(): Field<Read, Optional, Written> {
+    return new Field({ ...this.spec, rigid: true });
   }
 }
 
@@ -115,43 +111,35 @@ export const records = primitive<Uint8Array>('records');
 
 export const NO_UUID = '0'.repeat(32);
 
-type ValueOf<Of> = Of extends Field<infer Value, boolean> ? Value : Of extends Shape ? Message<Of> : never;
+type ReadOf<Of> =
+  Of extends Field<infer Read, boolean, unknown> ? Read : Of extends Shape ? Message<Of> : never;
+type WrittenOf<Of> =
+  Of extends Field<unknown, boolean, infer Written> ? Written : Of extends Shape ? Writable<Of> : never;
 
 export function array<const Of extends Field<unknown, boolean> | Shape>(
   of: Of,
-): Field<readonly ValueOf<Of>[]> {
-  const type: FieldType =
-    of instanceof Field ? of.spec.type : { kind: 'struct', shape: of as unknown as Shape };
+): Field<readonly ReadOf<Of>[], false, readonly WrittenOf<Of>[]> {
+  const type: FieldType = of instanceof Field ? of.spec.type : { kind: 'struct', shape: of as Shape };
   return new Field({ type: { kind: 'array', of: type }, versions: ALL_VERSIONS });
 }
 
-export function struct<const Of extends Shape>(shape: Of): Field<Message<Of>> {
+export function struct<const Of extends Shape>(shape: Of): Field<Message<Of>, false, Writable<Of>> {
   return new Field({ type: { kind: 'struct', shape }, versions: ALL_VERSIONS });
 }
 
 /** A message as it is read: every field is there. */
-export type Message<Of extends Shape> = {
-  readonly [Name in keyof Of]: Of[Name] extends Field<infer Value, boolean> ? Value : never;
-};
+export type Message<Of extends Shape> = { readonly [Name in keyof Of]: ReadOf<Of[Name]> };
 
 type OptionalNames<Of extends Shape> = {
-  [Name in keyof Of]: Of[Name] extends Field<unknown, true> ? Name : never;
+  [Name in keyof Of]: Of[Name] extends Field<unknown, true, unknown> ? Name : never;
 }[keyof Of];
 
-type Written<Value> = Value extends Uint8Array
-  ? Value
-  : Value extends readonly (infer Element)[]
-    ? readonly Written<Element>[]
-    : Value;
-
-/** A message to be written: fields with a default of their own may be left out, here and in the structures directly inside. */
+/** A message to be written: fields with a default of their own may be left out. */
 export type Writable<Of extends Shape> = {
-  readonly [Name in Exclude<keyof Of, OptionalNames<Of>>]: WritableField<Of[Name]>;
+  readonly [Name in Exclude<keyof Of, OptionalNames<Of>>]: WrittenOf<Of[Name]>;
 } & {
-  readonly [Name in OptionalNames<Of>]?: WritableField<Of[Name]>;
+  readonly [Name in OptionalNames<Of>]?: WrittenOf<Of[Name]> | undefined;
 };
-
-type WritableField<Of> = Of extends Field<infer Value, boolean> ? Written<Value> : never;
 
 /** One API: its request and its response, and the versions that the tables describe. */
 export interface Api<Request extends Shape = Shape, Response extends Shape = Shape> {
