@@ -1,6 +1,6 @@
 import type { BlobStore, Clock, Facts, Service, StateStore } from '../kernel/index.ts';
 import { createWorkers } from '../kernel/index.ts';
-import { createModels, type Models, type ModelsConfig } from '../models/index.ts';
+import { createModels, explainInWorkers, type Models, type ModelsConfig } from '../models/index.ts';
 
 /** Models with the engines that run them and threads of their own: a long run holds up nothing else. */
 export function openModels(
@@ -22,5 +22,6 @@ export function openModels(
     memoryBytes: settings.modelMemory,
     queue: settings.modelQueue,
   });
+  models.explainBy(explainInWorkers(workers));
   return Object.assign(models, { services: [workers, models] });
 }

@@ -7,6 +7,7 @@ export {
   type EvaluatorLimits,
   type Feeds,
 } from './evaluator/index.ts';
+export { type Contributions, type Explanation, explainInWorkers } from './explain/index.ts';
 export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,

@@ -1,6 +1,6 @@
 import { MillraceError } from '../../kernel/index.ts';
-import { decodeModel, type OnnxModel, type OnnxNode, unsupported } from '../onnx/index.ts';
 import type { Values } from '../inference.port.ts';
+import { decodeModel, type OnnxModel, type OnnxNode, unsupported } from '../onnx/index.ts';
 import type { Tensor } from '../tensor.ts';
 import { readTrees } from './ensemble.ts';
 import { explainLinear, readLinear } from './linear.ts';
@@ -47,7 +47,9 @@ export function createExplainer(bytes: Uint8Array): Explainer {
 }
 
 function coreNode({ graph }: OnnxModel): OnnxNode {
-  const found = graph.nodes.filter(({ type, domain }) => domain === 'ai.onnx.ml' && (TREES.has(type) || LINEAR.has(type)));
+  const found = graph.nodes.filter(
+    ({ type, domain }) => domain === 'ai.onnx.ml' && (TREES.has(type) || LINEAR.has(type)),
+  );
   if (found.length === 1) return found[0]!;
   throw unsupported(
     `Models of one ensemble of trees or one linear model can be explained; this one has ${found.length} of them`,
@@ -76,9 +78,13 @@ function explainRows(
   const { data, dims } = matrixOf(upstream(inputs));
   const width = dims[1] ?? 1;
   if (width < core.width) {
-    throw new MillraceError('INVALID_INPUT', `The model looks at ${core.width} columns, and rows have ${width}.`);
+    throw new MillraceError(
+      'INVALID_INPUT',
+      `The model looks at ${core.width} columns, and rows have ${width}.`,
+    );
   }
-  const names = features?.length === width ? features : Array.from({ length: width }, (_, place) => `${place}`);
+  const names =
+    features?.length === width ? features : Array.from({ length: width }, (_, place) => `${place}`);
   const outputs = core.expected.length;
   return Array.from({ length: dims[0] ?? 0 }, (_, row) => {
     const contributions = new Float64Array(outputs * width);
