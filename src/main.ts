@@ -42,6 +42,7 @@ import {
   parseAdvertised,
   type RouteGroup,
   redriveRoutes,
+  schemaRegistryRoutes,
   secretRoutes,
   statusPageRoutes,
   streamRoutes,
@@ -91,6 +92,7 @@ import {
   createDecompress,
   createEmbeddedLog,
   createFacts,
+  createSchemaRegistry,
   createStreams,
   type Streams,
   streamsDeployable,
@@ -263,6 +265,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
       redriveRoutes({ consumers }),
+      schemaRegistryRoutes({ registry: createSchemaRegistry({ state: store, streams, workers }) }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
