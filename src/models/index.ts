@@ -26,12 +26,16 @@ export {
   type OnnxType,
   type OnnxValueInfo,
 } from './onnx/index.ts';
+export { WireReader, WireWriter } from './onnx/wire.ts';
+export { createOperations, type Operations } from './operations/operations.ts';
 export { modelProvider } from './provider.ts';
 export type { ModelRecord, VersionRecord } from './registry/records.ts';
 export { PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
 export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
-export { decodeRows, type Prediction } from './rows/decode.ts';
+export type { ReleaseRecord } from './releases/record.ts';
+export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
+export { elementToJson, putterFor } from './rows/elements.ts';
 export {
   type Answer,
   createModels,
@@ -45,6 +49,7 @@ export {
   type Route as ModelRoute,
   type Router as ModelRouter,
 } from './service.ts';
+export { evaluatorEngine, evaluatorWorkersEngine } from './serving/evaluator-engine.ts';
 export type { Engines, Tier } from './serving/tiers.ts';
 export {
   arrayOf,
