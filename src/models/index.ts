@@ -6,7 +6,10 @@ export {
   EVALUATOR_LIMITS,
   type EvaluatorLimits,
   type Feeds,
+  type RowOutput,
+  type RowProgram,
 } from './evaluator/index.ts';
+export { type Contributions, type Explanation, explainInWorkers } from './explain/index.ts';
 export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,

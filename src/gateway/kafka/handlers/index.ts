@@ -1,3 +1,4 @@
+import { aclHandlers } from '../acls/handlers.ts';
 import { groupHandlers } from '../groups/index.ts';
 import type { Broker, Handler } from '../handler.ts';
 import { transactionHandlers } from '../transactions/index.ts';
@@ -42,6 +43,7 @@ export function createHandlers(broker: Broker): readonly Handler[] {
     incrementalAlterConfigsHandler(broker),
     listConfigResourcesHandler(broker),
     ...groupHandlers(broker),
+    ...aclHandlers(broker.acls),
     ...transactionHandlers(broker),
   ];
 }
