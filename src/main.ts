@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fsDisk } from './adapters/fs/index.ts';
 import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
+import type { CopyOptions, CopySummary } from './adapters/kafka/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
@@ -376,6 +377,12 @@ export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyRe
   } finally {
     await lifecycle.stop();
   }
+}
+
+/** Copies streams from one Kafka port to another, a cluster's or a platform's. Throws UNAVAILABLE, UNAUTHENTICATED, CONFLICT, STREAM_NOT_FOUND. */
+export async function copyStreams(options: CopyOptions): Promise<CopySummary> {
+  const { copyTopics } = await import('./adapters/kafka/index.ts');
+  return copyTopics(options);
 }
 
 /** Gives the platform's own log to `write`, a line an entry, from `info` on. Returns the stop. */

@@ -22,6 +22,7 @@ import { checkTensors, encodeRows, withCache } from './serving/rows-in.ts';
 import { type Served, serve } from './serving/served.ts';
 import { type Engines, openModel, type Tier } from './serving/tiers.ts';
 import { isTensorSpec, type ValueSpec } from './tensor.ts';
+import { checkReference } from './watch/reference.ts';
 
 /** Picks the version for a request; undefined leaves it to the next router, at last to the alias `production`. */
 export type Router = (model: ModelRecord, key: string | undefined) => Route | undefined;
@@ -320,7 +321,8 @@ export function createModels(options: ModelsOptions): Models {
       const isFirst = (registry.find(name)?.latest ?? 0) === 0;
       const features = featuresOf(inputs, metadata, draft.serving);
       const serving = features === undefined ? draft.serving : { ...draft.serving, features };
-      const version = await registry.register(name, { ...draft, serving }, { inputs, outputs });
+      const facts = { ...referenceIn(metadata), ...draft.facts };
+      const version = await registry.register(name, { ...draft, serving, facts }, { inputs, outputs });
       if (isFirst) await registry.setAlias(name, PRODUCTION, { version: version.version, by: draft.by });
       return version;
     },
@@ -394,6 +396,19 @@ function featuresOf(
 ): readonly string[] | undefined {
   if (inputs.some((spec) => !isTensorSpec(spec))) return undefined;
   return planRows(inputs, metadata, serving).features;
+}
+
+/** What the file itself says its data looked like in training. Throws INVALID_INPUT when that cannot be used. */
+function referenceIn(metadata: { readonly [key: string]: string }): { readonly reference?: Json } {
+  const text = metadata['millrace.reference'];
+  if (text === undefined) return {};
+  let reference: unknown;
+  try {
+    reference = JSON.parse(text);
+  } catch {
+    reference = undefined;
+  }
+  return { reference: checkReference(reference) as unknown as Json };
 }
 
 function tooManyRows(rows: number): MillraceError {

@@ -28,6 +28,7 @@ export {
   readBatchHeader,
   setAppendTime,
   setBaseOffset,
+  setProducer,
   splitBatches,
 } from './header.ts';
 export { murmur2, partitionOfKey } from './murmur2.ts';
