@@ -59,7 +59,7 @@ const workingTree = new URL('../../bin/millrace.js', import.meta.url).pathname;
 export async function startPlatform(dataFolder: string, binary = workingTree): Promise<StartedPlatform> {
   const profile = process.env.MILLRACE_BENCH_PROFILE;
   const nodeFlags = profile ? ['--cpu-prof', '--cpu-prof-dir', profile] : [];
-  const ports = ['--api-port', '0', '--edge-port', '0'];
+  const ports = ['--api-port', '0', '--edge-port', '0', '--kafka-port', 'off'];
   const isOwn = (name: string): boolean => name.startsWith('MILLRACE_BENCH_');
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOwn(name)));
   const child = spawn(

@@ -8,6 +8,7 @@ import {
 import { Produce, type RequestOf, type ResponseOf } from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS, KafkaError, type KafkaErrorName, kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
+import { IMPLICIT_FROM, joinTransaction } from '../transactions/index.ts';
 
 type Request = RequestOf<typeof Produce>;
 type TopicData = Request['topicData'][number];
@@ -50,6 +51,23 @@ export function produceHandler({ streams, topics }: Broker): Handler<typeof Prod
     return { name: data.name, topicId: data.topicId, partitionResponses };
   };
 
+  const join = (
+    transactionalId: string,
+    { topicData }: Request,
+    context: RequestContext,
+  ): Promise<number> => {
+    const sent = topicData.flatMap((data) => {
+      const { topic } = topics.find(data, 'write', context);
+      if (!topic) return [];
+      return data.partitionData.map(({ index, records }) => ({
+        topic: topic.name,
+        partition: index,
+        records,
+      }));
+    });
+    return joinTransaction(streams.log, transactionalId, sent);
+  };
+
   return {
     api: Produce,
     async handle(request, context) {
@@ -60,11 +78,16 @@ export function produceHandler({ streams, topics }: Broker): Handler<typeof Prod
       ) {
         return refusedWhole(request, KAFKA_ERRORS.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
       }
+      if (request.transactionalId !== null && context.version >= IMPLICIT_FROM) {
+        const refusal = await join(request.transactionalId, request, context);
+        if (refusal !== 0) return refusedWhole(request, refusal);
+      }
       const answers = request.topicData.map((data) => produce(data, request, context));
+      const throttleTimeMs = context.throttle('producer_byte_rate', bytesOf(request));
       // Everything is handed to the log by now, in order: the next request may begin while the disk works.
       context.proceed();
       const responses = await Promise.all(answers);
-      if (request.acks !== 0) return { responses };
+      if (request.acks !== 0) return { responses, throttleTimeMs };
       const failure = responses
         .flatMap(({ partitionResponses }) => partitionResponses)
         .find(({ errorCode }) => errorCode !== 0);
@@ -73,6 +96,14 @@ export function produceHandler({ streams, topics }: Broker): Handler<typeof Prod
       return undefined;
     },
   };
+}
+
+function bytesOf({ topicData }: Request): number {
+  let bytes = 0;
+  for (const { partitionData } of topicData) {
+    for (const { records } of partitionData) bytes += records?.length ?? 0;
+  }
+  return bytes;
 }
 
 const isAcks = (acks: number): boolean => acks === -1 || acks === 0 || acks === 1;

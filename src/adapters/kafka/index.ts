@@ -1,0 +1,7 @@
+export {
+  type CopyCluster,
+  type CopyOptions,
+  type CopyProgress,
+  type CopySummary,
+  copyTopics,
+} from './copy/copy.ts';
