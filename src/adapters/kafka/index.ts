@@ -1,0 +1,2 @@
+export { type KafkaLogOptions, kafkaLogStore } from './log-store.ts';
+export type { SaslOptions } from './options.ts';
