@@ -1,18 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fsBlobStore, fsDisk, fsLogArchive, fsSampleStore } from './adapters/fs/index.ts';
+import { fsDisk } from './adapters/fs/index.ts';
 import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
-import {
-  memoryBlobStore,
-  memoryLogArchive,
-  memoryLogStore,
-  memorySampleStore,
-  memoryStateStore,
-} from './adapters/memory/index.ts';
-import { sqliteStateStore } from './adapters/sqlite/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
@@ -34,11 +23,17 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
+  createKafka,
   type Edge,
   edgeSection,
   functionRoutes,
+  type KafkaDoor,
+  type KafkaOptions,
+  kafkaSection,
+  modelRoutes,
   observeRoutes,
   operationRoutes,
+  parseAdvertised,
   type RouteGroup,
   redriveRoutes,
   secretRoutes,
@@ -46,6 +41,7 @@ import {
   streamRoutes,
   tokenRoutes,
 } from './gateway/index.ts';
+
 import { checkDoor, createSecrets, createTokens, type SecretStore, type Tokens } from './govern/index.ts';
 import {
   type BlobStore,
@@ -54,7 +50,6 @@ import {
   createIds,
   createLifecycle,
   createWorkers,
-  type DataFolder,
   type Facts,
   type Field,
   flagName,
@@ -64,7 +59,6 @@ import {
   loadConfigFile,
   MillraceError,
   onSignal,
-  openDataFolder,
   platformSection,
   type Random,
   removeAddresses,
@@ -73,32 +67,33 @@ import {
   type Service,
   type StateStore,
   siblingModule,
-  signal,
   systemClock,
   systemRandom,
   writeAddresses,
 } from './kernel/index.ts';
+import { openModels } from './main/models.ts';
+import { dataFolder, diskSubstrate, memorySubstrate } from './main/substrate.ts';
+import { type Models, modelProvider, modelsDeployable, modelsSection } from './models/index.ts';
+import { createLogs, createMetrics, createSamples, type Samples, type SeriesKind } from './observe/index.ts';
 import {
-  createLogs,
-  createMetrics,
-  createSamples,
-  type LogArchive,
-  type SampleStore,
-  type Samples,
-  type SeriesKind,
-} from './observe/index.ts';
-import {
+  createDecompress,
   createEmbeddedLog,
   createFacts,
   createStreams,
-  type LogStore,
   type Streams,
   streamsDeployable,
   type VerifyReport,
 } from './streams/index.ts';
 
 /** Every room's part of the configuration. */
-export const SECTIONS = [platformSection, functionsSection, invocationsSection, edgeSection] as const;
+export const SECTIONS = [
+  platformSection,
+  functionsSection,
+  invocationsSection,
+  edgeSection,
+  kafkaSection,
+  modelsSection,
+] as const;
 
 /** Every flag of the configuration, for the command line's help and parser. */
 export function configurationFields() {
@@ -149,6 +144,7 @@ export interface Platform extends AsyncDisposable {
   readonly guard: Guard;
   readonly tokens: Tokens;
   readonly secrets: SecretStore;
+  readonly models: Models;
   /** In order; what fails stops what was started before and is thrown. */
   start(): Promise<void>;
   /** Refuses, stops intake, drains until the deadline of the configuration, flushes, closes. */
@@ -165,21 +161,25 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   // What holds data
   const folder = resolve(settings.data);
-  const substrate = overrides.memory ? memorySubstrate(clock, random) : diskSubstrate(folder, clock, random);
+  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
+  const decompress = createDecompress(workers);
+  const substrate = overrides.memory
+    ? memorySubstrate(clock, random)
+    : diskSubstrate(folder, clock, random, decompress);
   const { log, store, blobs, cacheFolder } = substrate;
 
   // Rooms
   const metrics = createMetrics(processUsage);
   const samples = createSamples({ store: substrate.samples, clock });
   const logs = createLogs({ archive: substrate.logs, clock });
-  const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
-  const streams = createStreams({ log, state: store, clock, workers });
+  const streams = createStreams({ log, state: store, clock, workers, decompress });
   const facts = createFacts(streams, { clock });
   const { tokens, guard } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
+  const models = openModels(config.models, { store, blobs, facts, clock });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,
@@ -188,7 +188,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     config: config.functions,
     streams,
     secrets: readable,
-    providers: [],
+    providers: [modelProvider(models)],
   });
   const invocations = createInvocations({
     dispatcher: functions,
@@ -215,6 +215,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [
       streamsDeployable(streams),
+      modelsDeployable(models),
       functions.deployable,
       edge.deployable,
       schedules.deployable,
@@ -227,7 +228,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const addresses = (): Addresses => ({
     edge: edge.url === '' ? null : edge.url,
     api: api?.url ?? null,
-    kafka: null,
+    kafka: kafka?.address ?? null,
   });
   const status = () => ({
     ...statusOf(streams),
@@ -262,19 +263,23 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         functions: () => functions.list(),
         status: () => ({ state: lifecycle.state, version, ...status() }),
       }),
+      modelRoutes({ models, fileBytes: config.models.modelFile }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
       ...(overrides.routes ?? []),
     ],
   });
 
+  const kafka = openKafka(config, { streams, state: store, clock, random, guard, overrides });
+
   const lifecycle = createLifecycle([
+    workers,
     ...substrate.services,
     samples,
     logs,
-    workers,
     streams,
     facts,
+    ...models.services,
     functions,
     consumers,
     schedules,
@@ -284,6 +289,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     doorCheck(config, tokens),
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
+    ...(kafka ? [kafka] : []),
     ...(overrides.memory ? [] : [addressBook(folder, addresses)]),
   ]);
 
@@ -308,6 +314,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     guard,
     tokens,
     secrets,
+    models,
     start: () => lifecycle.start(),
     stop,
     [Symbol.asyncDispose]: stop,
@@ -373,67 +380,6 @@ export function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
-/** What samples may take on disk, and what logs may. */
-const OBSERVE_BYTES = 64 * 1024 * 1024;
-const LOG_AGE_MS = 7 * 24 * 3_600_000;
-
-interface Substrate {
-  /** The folder, or 'memory'. */
-  readonly place: string;
-  readonly log: LogStore;
-  readonly store: StateStore;
-  readonly blobs: BlobStore;
-  readonly samples: SampleStore;
-  readonly logs: LogArchive;
-  /** Local folder for what can be made again. */
-  readonly cacheFolder: string;
-  readonly services: readonly Service[];
-}
-
-function memorySubstrate(clock: Clock, random: Random): Substrate {
-  const log = memoryLogStore({ clock, random });
-  const store = memoryStateStore({ clock });
-  const blobs = memoryBlobStore({ clock });
-  const cacheFolder = join(tmpdir(), `millrace-${randomUUID()}`);
-  const cache: Service = {
-    name: 'cache folder',
-    stop: () => rm(cacheFolder, { recursive: true, force: true }),
-  };
-  const samples = memorySampleStore();
-  const logs = memoryLogArchive();
-  const services = [cache, store, blobs, log];
-  return { place: 'memory', log, store, blobs, samples, logs, cacheFolder, services };
-}
-
-function diskSubstrate(path: string, clock: Clock, random: Random): Substrate {
-  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random });
-  const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
-  const blobs = fsBlobStore({ folder: join(path, 'blobs') });
-  const samples = fsSampleStore({ folder: join(path, 'observe', 'samples'), mostBytes: OBSERVE_BYTES });
-  const logs = fsLogArchive({
-    folder: join(path, 'observe', 'logs'),
-    mostBytes: OBSERVE_BYTES,
-    mostAgeMs: LOG_AGE_MS,
-  });
-  const services = [dataFolder(path, clock), store, blobs, log];
-  return { place: path, log, store, blobs, samples, logs, cacheFolder: join(path, 'cache'), services };
-}
-
-/** Holds the lock for as long as anything uses the folder. */
-function dataFolder(path: string, clock: Clock): Service {
-  let folder: DataFolder | undefined;
-  return {
-    name: 'data folder',
-    async start() {
-      folder = await openDataFolder({ path, clock });
-      await Promise.all(['log', 'blobs'].map((name) => folder!.folder(name)));
-    },
-    async stop() {
-      folder?.close();
-    },
-  };
-}
-
 /** Lets programs on this machine find the doors, whichever ports they got. */
 function addressBook(folder: string, addresses: () => Addresses): Service {
   return {
@@ -445,7 +391,7 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, kafkaHost, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
@@ -455,13 +401,13 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
           'TLS needs both --tls-certificate and --tls-key. Give the other one too.',
         );
       }
-      if (kafkaPort !== 'off') {
-        const message = 'This version has no Kafka door; --kafka-port opens nothing.';
-        signal('platform.log', { level: 'warn', room: 'gateway', message });
-      }
-      if (apiPort === 'off') return;
+      const tls = tlsCertificate !== null;
       const authentication = (await tokens.list()).length > 0;
-      checkDoor({ door: 'api', host: apiHost, tls: tlsCertificate !== null, tlsEndsInFront, authentication });
+      const check = (door: 'api' | 'kafka', host: string, port: number | 'off'): void => {
+        if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
+      };
+      check('api', apiHost, apiPort);
+      check('kafka', kafkaHost, kafkaPort);
     },
   };
 }
@@ -477,6 +423,30 @@ function openApi(
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function openKafka(
+  config: PlatformConfig,
+  {
+    overrides,
+    ...parts
+  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard'> & {
+    readonly overrides: PlatformOverrides;
+  },
+): KafkaDoor | undefined {
+  const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
+  if (kafkaPort === 'off') return undefined;
+  return createKafka({
+    ...parts,
+    config: config.kafka,
+    host: kafkaHost,
+    port: kafkaPort,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
+    ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),

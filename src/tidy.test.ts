@@ -38,7 +38,7 @@ const FORMAT_DOORS = new Set(['streams/record-batch/index.ts']);
 /** A function's own lines: functions inside it count for themselves, so that a closure may stand for a class. */
 const MAX_FUNCTION_LINES = 70;
 /** The composition root is a list of what is made in which order; cutting it up would hide just that. */
-const MAX_ROOT_LINES = 150;
+const MAX_ROOT_LINES = 180;
 /** All lines of a function that is a closure over its state, as those of a class would count. */
 const MAX_CLOSURE_LINES = 250;
 const MAX_FILE_LINES = 600;

@@ -63,6 +63,10 @@ function writePackage(): void {
     exports: {
       '.': { types: './sdk/index.d.ts', default: './sdk/index.js' },
       './testing': { types: './testing/index.d.ts', default: './testing/index.js' },
+      './training': {
+        types: './models/training/index.d.ts',
+        default: './models/training/index.js',
+      },
       './package.json': './package.json',
     },
     dependencies: source.dependencies,

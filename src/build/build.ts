@@ -132,6 +132,7 @@ function readDescription(description: Description, map: string, request: BundleR
   const draft = draftApp(
     description.resources.map((resource) => locate(resource, placeOf, request)),
     problems,
+    request.root,
   );
   problems.check(request.app);
   return draft;
@@ -160,8 +161,13 @@ function importError(
 }
 
 function assemble(app: string, draft: AppDraft, bundle: FunctionBundle, inputs: readonly string[]): BuiltApp {
-  const files = bundle.files
-    .map((file): ArtifactFile => ({ path: file.path, bytes: file.bytes.length, sha256: sha256(file.bytes) }))
+  const { models } = draft;
+  const contents = new Map([
+    ...bundle.files.map((file) => [file.path, file.bytes] as const),
+    ...models.files,
+  ]);
+  const files = [...contents]
+    .map(([path, bytes]): ArtifactFile => ({ path, bytes: bytes.length, sha256: sha256(bytes) }))
     .sort((a, b) => (a.path < b.path ? -1 : 1));
   const hashes = new Map(files.map((file) => [file.path, file.sha256]));
   const bundled = new Map(bundle.functions.map((each) => [each.exportName, each]));
@@ -173,14 +179,15 @@ function assemble(app: string, draft: AppDraft, bundle: FunctionBundle, inputs: 
     streams: draft.streams,
     functions,
     states: draft.states,
+    ...(models.models.length === 0 ? {} : { models: models.models }),
     references: draft.references,
     files,
   };
 
   return {
     manifest: { format: 1, version: manifestVersion(content), ...content },
-    files: new Map(bundle.files.map((file) => [file.path, file.bytes])),
-    inputs: [...new Set([...inputs, ...bundle.inputs])].sort(),
+    files: contents,
+    inputs: [...new Set([...inputs, ...bundle.inputs, ...models.inputs])].sort(),
   };
 }
 

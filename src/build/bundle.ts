@@ -34,6 +34,7 @@ export interface FunctionBundle {
 const PURE = [
   'stream',
   'state',
+  'model',
   'fn',
   'every',
   'cron',

@@ -19,7 +19,7 @@ const isResource = (value: unknown): value is RawResource =>
   typeof value === 'object' && value !== null && (value as RawResource).millrace === 1;
 
 const isDeclared = (value: unknown): value is RawResource & { kind: DescribedResource['kind'] } =>
-  isResource(value) && ['stream', 'function', 'state'].includes(value.kind);
+  isResource(value) && ['stream', 'function', 'state', 'model'].includes(value.kind);
 
 function plainFields(value: object, depth: number): { [name: string]: Plain } {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, toPlain(each, depth + 1)]));

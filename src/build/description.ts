@@ -7,7 +7,7 @@ export type Description =
   | { readonly ok: false; readonly message: string; readonly stack: string };
 
 export interface DescribedResource {
-  readonly kind: 'stream' | 'function' | 'state';
+  readonly kind: 'stream' | 'function' | 'state' | 'model';
   readonly name: Plain;
   /** The names under which the app's module exports it; none for what it only uses. */
   readonly exportNames: readonly string[];

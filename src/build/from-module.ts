@@ -13,9 +13,13 @@ import { draftApp } from './resources.ts';
 /**
  * The manifest of an app whose module is loaded already, as tests have it: the same checks as `build`. Its one
  * file says that the functions are called where they are. `states` are the handles that the module made
- * and need not export. Throws APP_INVALID.
+ * and need not export, `root` the folder that files of models lie in. Throws APP_INVALID.
  */
-export function artifactOfModule(namespace: object, app: string, states: readonly object[] = []): Artifact {
+export function artifactOfModule(
+  namespace: object,
+  app: string,
+  { states = [], root = process.cwd() }: { readonly states?: readonly object[]; readonly root?: string } = {},
+): Artifact {
   const problems = createProblems();
   const description = describeModule(
     namespace as { readonly [name: string]: unknown },
@@ -25,6 +29,7 @@ export function artifactOfModule(namespace: object, app: string, states: readonl
   const draft = draftApp(
     resources.map((resource) => ({ ...resource, place: undefined, foreign: false })),
     problems,
+    root,
   );
   problems.check(app);
   const own = new Set(draft.streams.map((stream) => stream.name));
@@ -40,10 +45,20 @@ export function artifactOfModule(namespace: object, app: string, states: readonl
     return { ...settings, version, entry: ENTRY, exportName };
   });
   const code = Buffer.from(`// '${app}' runs in the process that loaded it.\n`);
-  const file = { path: ENTRY, bytes: code.length, sha256: sha256(code) };
-  const content = { app, streams: draft.streams, functions, states: draft.states, references, files: [file] };
+  const { models } = draft;
+  const contents = new Map<string, Uint8Array>([[ENTRY, code], ...models.files]);
+  const files = [...contents].map(([path, bytes]) => ({ path, bytes: bytes.length, sha256: sha256(bytes) }));
+  const content = {
+    app,
+    streams: draft.streams,
+    functions,
+    states: draft.states,
+    ...(models.models.length === 0 ? {} : { models: models.models }),
+    references,
+    files,
+  };
   const manifest: Manifest = { format: 1, version: manifestVersion(content), ...content };
-  return { manifest, files: new Map([[ENTRY, code]]) };
+  return { manifest, files: contents };
 }
 
 const ENTRY = 'app.js';

@@ -1,6 +1,8 @@
 import type { Manifest, Reference, StateManifest, StreamManifest } from '../kernel/index.ts';
 import type { DescribedResource } from './description.ts';
+import { type ModelFiles, readModelFiles } from './model-files.ts';
 import { FUNCTION_OPTIONS, type FunctionSettings, readFunction } from './options/function.ts';
+import { MODEL_OPTIONS, type ModelDraft, readModel } from './options/model.ts';
 import { createReader, kindOf, type Subject } from './options/reader.ts';
 import { readState, readStream, STATE_OPTIONS, STREAM_OPTIONS } from './options/stream.ts';
 import { nameProblem } from './package.ts';
@@ -21,9 +23,11 @@ export interface FunctionDraft extends FunctionSettings {
 /** All of a manifest that the resources say; code and hashes come from the bundle. */
 export interface AppDraft extends Pick<Manifest, 'streams' | 'states' | 'references'> {
   readonly functions: readonly FunctionDraft[];
+  /** With the files that they name. */
+  readonly models: ModelFiles;
 }
 
-const PLURALS = { stream: 'streams', function: 'functions', state: 'states' } as const;
+const PLURALS = { stream: 'streams', function: 'functions', state: 'states', model: 'models' } as const;
 
 function subjectOf(resource: LocatedResource): Subject {
   const name = typeof resource.name === 'string' ? resource.name : (resource.exportNames[0] ?? '');
@@ -31,7 +35,7 @@ function subjectOf(resource: LocatedResource): Subject {
   return { title: `${resource.kind} '${name}'`, pointer, place: resource.place };
 }
 
-/** One name, one thing: streams and functions share theirs, because commands and addresses name either. */
+/** One name, one thing: streams, functions and models share theirs, because commands and addresses name any. */
 function checkNames(resources: readonly LocatedResource[], problems: Problems): void {
   const first = new Map<string, LocatedResource>();
   for (const resource of resources) {
@@ -74,9 +78,9 @@ function referenceTo(resource: LocatedResource, problems: Problems): Reference[]
     );
     return [];
   }
-  const schema = resource.options[resource.kind === 'stream' ? 'schema' : 'input'] as {
-    schema?: Reference['schema'];
-  };
+  const schema = resource.options[resource.kind === 'stream' ? 'schema' : 'input'] as
+    | { readonly schema?: Reference['schema'] }
+    | undefined;
   return [
     {
       kind: resource.kind,
@@ -93,6 +97,7 @@ interface Parts {
   readonly streams: StreamManifest[];
   readonly states: StateManifest[];
   readonly functions: FunctionDraft[];
+  readonly models: ModelDraft[];
 }
 
 function addOwn(resource: LocatedResource, parts: Parts, problems: Problems): void {
@@ -104,6 +109,7 @@ function addOwn(resource: LocatedResource, parts: Parts, problems: Problems): vo
     const remedy = 'export it, so that it is deployed with the app.';
     problems.add(subject.pointer, `${subject.title} is used but not exported; ${remedy}`, resource.place);
   } else if (resource.kind === 'stream') parts.streams.push(readStream(name, reader(STREAM_OPTIONS)));
+  else if (resource.kind === 'model') parts.models.push(readModel(name, reader(MODEL_OPTIONS)));
   else {
     if (!resource.hasHandler) {
       problems.add(
@@ -136,12 +142,13 @@ function checkRoutes(functions: readonly FunctionDraft[], problems: Problems): v
   }
 }
 
-export function draftApp(resources: readonly LocatedResource[], problems: Problems): AppDraft {
+/** `root` is the app's folder, where files that it names are found. */
+export function draftApp(resources: readonly LocatedResource[], problems: Problems, root: string): AppDraft {
   checkNames(
     resources.filter((resource) => !isReference(resource)),
     problems,
   );
-  const parts: Parts = { streams: [], states: [], functions: [] };
+  const parts: Parts = { streams: [], states: [], functions: [], models: [] };
   const references: Reference[] = [];
   for (const resource of resources) {
     if (isReference(resource)) references.push(...referenceTo(resource, problems));
@@ -152,6 +159,7 @@ export function draftApp(resources: readonly LocatedResource[], problems: Proble
     streams: parts.streams.sort(byName),
     states: parts.states.sort(byName),
     functions: parts.functions.sort(byName),
+    models: readModelFiles(parts.models.sort(byName), root),
     references: references.sort(byName),
   };
 }

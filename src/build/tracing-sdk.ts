@@ -27,5 +27,6 @@ function noted<Args extends unknown[], Result extends object>(
 
 export const stream = noted(sdk.stream as (...args: unknown[]) => sdk.StreamResource);
 export const state = noted(sdk.state as (...args: unknown[]) => sdk.StateResource);
+export const model = noted(sdk.model as (...args: unknown[]) => sdk.ModelResource);
 export const fn = noted(sdk.fn as unknown as (...args: unknown[]) => sdk.FunctionResource);
 export const { cron, defineConfig, every, http } = sdk;

@@ -41,24 +41,37 @@ export interface FunctionSummary {
   readonly deadLetters: number;
 }
 
+export interface ModelSummary {
+  readonly name: string;
+  readonly owner: string | null;
+  readonly description: string;
+  readonly tags: { readonly [name: string]: string };
+  readonly aliases: { readonly [alias: string]: string };
+  /** How many versions there have been. */
+  readonly latest: number;
+}
+
 /** Everything that runs, of every kind. */
 export interface Inventory {
   readonly apps: readonly AppSummary[];
   readonly functions: readonly FunctionSummary[];
   readonly streams: readonly StreamSummary[];
+  readonly models: readonly ModelSummary[];
 }
 
 export async function readInventory(client: ApiClient): Promise<Inventory> {
-  const [{ apps }, { functions }, { streams }, overview] = await Promise.all([
+  const [{ apps }, { functions }, { streams }, { models }, overview] = await Promise.all([
     client.get<{ apps: readonly AppSummary[] }>('/apps'),
     client.get<{ functions: readonly FunctionSummary[] }>('/functions'),
     client.get<{ streams: readonly StreamSummary[] }>('/streams?internal=true'),
+    client.get<{ models: readonly ModelSummary[] }>('/models'),
     client.get<Overview>('/overview?internal=true'),
   ]);
   const now = new Map(overview.streams.map((each) => [each.name, each]));
   const held = new Map(streams.map(({ name, records }) => [name, records]));
   return {
     apps,
+    models,
     functions: functions.map((fn) => ({ ...fn, deadLetters: held.get(`${fn.name}.dlq`) ?? 0 })),
     streams: streams.map((stream) => {
       const live = now.get(stream.name);
@@ -67,15 +80,16 @@ export async function readInventory(client: ApiClient): Promise<Inventory> {
   };
 }
 
-export type Kind = 'app' | 'function' | 'stream';
+export type Kind = 'app' | 'function' | 'stream' | 'model';
 
 /** The kinds of things that bear the name; `stream/a` asks for that kind alone. Throws with exit code 3 when there are none. */
 export function kindsOf(inventory: Inventory, word: string): readonly Kind[] {
-  const [, wanted, name] = /^(?:(app|function|stream)\/)?(.*)$/.exec(word)!;
+  const [, wanted, name] = /^(?:(app|function|stream|model)\/)?(.*)$/.exec(word)!;
   const names: Readonly<Record<Kind, readonly string[]>> = {
     app: inventory.apps.map(({ app }) => app),
     function: inventory.functions.map((fn) => fn.name),
     stream: inventory.streams.map((stream) => stream.name),
+    model: inventory.models.map((model) => model.name),
   };
   const asked = (wanted === undefined ? Object.keys(names) : [wanted]) as Kind[];
   const found = asked.filter((kind) => names[kind].includes(name!));
@@ -85,5 +99,8 @@ export function kindsOf(inventory: Inventory, word: string): readonly Kind[] {
     asked.flatMap((kind) => names[kind]),
   );
   const hint = near === undefined ? '`millrace ls` lists what there is.' : `Did you mean ${near}?`;
-  throw new CommandError(3, `There is no ${wanted ?? 'app, function or stream'} named ${name}. ${hint}`);
+  throw new CommandError(
+    3,
+    `There is no ${wanted ?? 'app, function, stream or model'} named ${name}. ${hint}`,
+  );
 }

@@ -1,24 +1,32 @@
 import type { Command } from './command.ts';
-import { type AppSummary, type FunctionSummary, readInventory, type StreamSummary } from './inventory.ts';
+import {
+  type AppSummary,
+  type FunctionSummary,
+  type ModelSummary,
+  readInventory,
+  type StreamSummary,
+} from './inventory.ts';
 import { table } from './terminal.ts';
 
 export const command: Command = {
   usage: 'ls [--all]',
-  about: 'Lists apps, functions and streams with their versions, rates, instances, lag and dead letters.',
+  about:
+    'Lists apps, functions, streams and models with their versions, rates, instances, lag and dead letters.',
   options: { all: { type: 'boolean', short: 'a', about: "the platform's own streams too" } },
   words: [0, 0],
   examples: [['millrace ls', 'everything that runs, at a glance']],
   async run({ client, json, terminal, values }) {
-    const { apps, functions, streams } = await readInventory(client);
+    const { apps, functions, streams, models } = await readInventory(client);
     const shown = streams.filter((stream) => values.all === true || !stream.internal);
     if (json) {
-      await terminal.out(`${JSON.stringify({ apps, functions, streams: shown })}\n`);
+      await terminal.out(`${JSON.stringify({ apps, functions, streams: shown, models })}\n`);
       return 0;
     }
     const tables = [
       [APP_HEADINGS, apps.map(appRow)],
       [FUNCTION_HEADINGS, functions.map(functionRow)],
       [STREAM_HEADINGS, shown.map(streamRow)],
+      [MODEL_HEADINGS, models.map(modelRow)],
     ] as const;
     const texts = tables.flatMap(([headings, rows]) =>
       rows.length === 0 ? [] : [table(headings, rows, terminal.columns, NAME_COLUMNS)],
@@ -35,6 +43,13 @@ const VERSION_COLUMNS = 8;
 const APP_HEADINGS = ['app', 'version', 'functions', 'streams'];
 const FUNCTION_HEADINGS = ['function', 'version', 'calls/s', 'errors', 'p99', 'instances', 'dead', 'app'];
 const STREAM_HEADINGS = ['stream', 'partitions', 'records', 'per s', 'lag', 'owner'];
+const MODEL_HEADINGS = ['model', 'production', 'versions', 'other aliases', 'owner'];
+
+function modelRow({ name, aliases, latest, owner }: ModelSummary): string[] {
+  const others = Object.keys(aliases).filter((alias) => alias !== 'production');
+  const production = aliases.production?.slice(0, VERSION_COLUMNS) ?? '-';
+  return [name, production, String(latest), others.join(', ') || '-', owner ?? '-'];
+}
 
 function appRow({ app, version, functions, streams }: AppSummary): string[] {
   return [app, version.slice(0, VERSION_COLUMNS), String(functions), String(streams)];

@@ -1,6 +1,7 @@
 import type { Command, CommandCall } from './command.ts';
 import { type FunctionSummary, type Kind, kindsOf, readInventory } from './inventory.ts';
 import { rateText } from './ls.ts';
+import { type ModelDetails, renderModel } from './show-model.ts';
 import { table } from './terminal.ts';
 
 interface Stream {
@@ -37,14 +38,14 @@ interface Trigger {
 export const command: Command = {
   usage: 'show NAME',
   about:
-    'Shows one thing in full, whatever it is: an app, a function or a stream. Names are global; app/NAME, function/NAME and stream/NAME ask for one kind.',
+    'Shows one thing in full, whatever it is: an app, a function, a stream or a model. Names are global; app/NAME, function/NAME, stream/NAME and model/NAME ask for one kind.',
   options: {},
   words: [1, 1],
   examples: [['millrace show payments', 'partitions, offsets, groups and lag of the stream payments']],
   async run(call) {
     const { client, json, terminal, words } = call;
     const inventory = await readInventory(client);
-    const name = words[0]!.replace(/^(?:app|function|stream)\//, '');
+    const name = words[0]!.replace(/^(?:app|function|stream|model)\//, '');
     const texts: string[] = [];
     for (const kind of kindsOf(inventory, words[0]!)) {
       const fn = inventory.functions.find((each) => each.name === name);
@@ -64,6 +65,7 @@ async function describe(call: CommandCall, kind: Kind, name: string, fn?: Functi
   }
   if (kind === 'app') return renderApp(document as App, terminal.columns);
   if (kind === 'stream') return renderStream(document as Stream, terminal.columns);
+  if (kind === 'model') return renderModel(document as ModelDetails, terminal.columns);
   return renderFunction(call, fn!);
 }
 

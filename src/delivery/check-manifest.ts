@@ -142,6 +142,17 @@ const FUNCTION = record({
   input: optional(schema),
 });
 
+/** How a model is served is checked by the engine that serves it, when it plans the deployment. */
+const MODEL = record({
+  name: NAME,
+  file: optional(PATH),
+  serving: (value, path, problems) => {
+    if (!isObject(value)) fail(problems, path, 'must be an object');
+  },
+  card: optional(ANY_TEXT),
+  tags: mapOf(ANY_TEXT),
+});
+
 const MANIFEST = record({
   format: oneOf(1),
   app: NAME,
@@ -149,13 +160,17 @@ const MANIFEST = record({
   streams: list(STREAM),
   functions: list(FUNCTION),
   states: list(record({ name: NAME, schema: optional(schema), ttlMs: orNull(number(1, MOST)) })),
-  references: list(record({ kind: oneOf('stream', 'function'), name: REFERRED, schema: optional(schema) })),
+  models: optional(list(MODEL)),
+  references: list(
+    record({ kind: oneOf('stream', 'function', 'model'), name: REFERRED, schema: optional(schema) }),
+  ),
   files: list(record({ path: PATH, bytes: number(0, MOST), sha256: text(/^[0-9a-f]{64}$/, 'a SHA-256') })),
 });
 
 function checkUnique(manifest: Manifest, problems: InputProblem[]): void {
+  const models = manifest.models ?? [];
   const places: [list: string, names: readonly string[]][] = [
-    ['functions', [...manifest.streams, ...manifest.functions].map((each) => each.name)],
+    ['functions', [...manifest.streams, ...manifest.functions, ...models].map((each) => each.name)],
     ['states', manifest.states.map((each) => each.name)],
     ['files', manifest.files.map((each) => each.path)],
   ];
@@ -166,6 +181,10 @@ function checkUnique(manifest: Manifest, problems: InputProblem[]): void {
   const paths = new Set(manifest.files.map((each) => each.path));
   for (const [index, { entry }] of manifest.functions.entries()) {
     if (!paths.has(entry)) fail(problems, `/functions/${index}/entry`, 'is not among the files');
+  }
+  for (const [index, { file }] of models.entries()) {
+    if (file !== undefined && !paths.has(file))
+      fail(problems, `/models/${index}/file`, 'is not among the files');
   }
 }
 

@@ -28,12 +28,13 @@ export interface PlanInput {
 
 interface Named {
   readonly name: string;
-  readonly kind: 'stream' | 'function';
+  readonly kind: 'stream' | 'function' | 'model';
 }
 
 const namesOf = (manifest: Manifest | undefined): Named[] => [
   ...(manifest?.streams ?? []).map(({ name }): Named => ({ name, kind: 'stream' })),
   ...(manifest?.functions ?? []).map(({ name }): Named => ({ name, kind: 'function' })),
+  ...(manifest?.models ?? []).map(({ name }): Named => ({ name, kind: 'model' })),
 ];
 
 /** Names are global: each belongs to the app that exports it. */
@@ -84,7 +85,7 @@ function stillNeeded({ current, next, others }: PlanInput): PlannedChange[] {
 /** A stream that an engine misses may come with another app of the same deployment. */
 function arrives({ code, resource }: PlannedChange, { others }: PlanInput): boolean {
   if (code !== 'REFERENCE_MISSING') return false;
-  return others.some((each) => each.streams.some(({ name }) => resource === `stream/${name}`));
+  return others.some((each) => namesOf(each).some(({ kind, name }) => resource === `${kind}/${name}`));
 }
 
 export async function planDeployment(input: PlanInput): Promise<DeploymentPlan> {

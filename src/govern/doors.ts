@@ -3,7 +3,7 @@ import { MillraceError } from '../kernel/index.ts';
 
 /** A door about to be opened. */
 export interface DoorPlan {
-  readonly door: 'edge' | 'api';
+  readonly door: 'edge' | 'api' | 'kafka';
   readonly host: string;
   /** Whether it speaks TLS itself. */
   readonly tls: boolean;
@@ -38,7 +38,7 @@ export function checkDoor({ door, host, tls, tlsEndsInFront, authentication }: D
   ];
   if (missing.length === 0) return;
   const message =
-    `The ${door} port would be open to others on ${host}. ` +
+    `The ${door === 'kafka' ? 'Kafka' : door} port would be open to others on ${host}. ` +
     `Keep it on 127.0.0.1 with --${door}-host 127.0.0.1, or ${missing.join(', and ')}.`;
   throw new MillraceError('CONFIG_UNSAFE', message);
 }

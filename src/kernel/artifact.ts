@@ -32,8 +32,9 @@ export function canonicalJson(value: unknown): string {
 
 /** Sixteen hexadecimal digits: the version that a manifest with this content has. */
 export function manifestVersion(manifest: Omit<Manifest, 'version' | 'format'>): string {
-  const { app, streams, functions, states, references, files } = manifest;
-  return sha256(canonicalJson({ app, streams, functions, states, references, files })).slice(0, 16);
+  const { app, streams, functions, states, models, references, files } = manifest;
+  // Without models there is no such field, as in artifacts from before there were any.
+  return sha256(canonicalJson({ app, streams, functions, states, models, references, files })).slice(0, 16);
 }
 
 /** The artifact in one piece: the manifest's length (4 bytes, big endian), the manifest as JSON, then its files back to back. */

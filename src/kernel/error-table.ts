@@ -92,7 +92,17 @@ export const ERROR_TABLE = {
   FUNCTION_CRASHED: { status: 502, action: 'retry', title: 'The instance of the function ended' },
   RESULT_INVALID: { status: 500, action: 'fix', title: 'The result of the function cannot be sent' },
   INVOCATION_NOT_FOUND: { status: 404, action: 'fix', title: 'There is no such invocation' },
+  MODEL_NOT_FOUND: { status: 404, action: 'fix', title: 'There is no such model' },
+  MODEL_INCOMPATIBLE: { status: 409, action: 'fix', title: 'The model would change what its users get' },
   DEPTH_EXCEEDED: { status: 508, action: 'fix', title: 'Functions call each other too deeply' },
+
+  // Models
+  MODEL_INVALID: { status: 422, action: 'fix', title: 'The model is broken' },
+  MODEL_UNSUPPORTED: {
+    status: 422,
+    action: 'fix',
+    title: 'The model needs what this evaluator does not have',
+  },
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERROR_TABLE;

@@ -48,14 +48,21 @@ export type {
   CronTrigger,
   EveryTrigger,
   FunctionManifest,
+  HashedText,
   HttpTrigger,
+  ImagePreprocessing,
   JsonSchema,
   Manifest,
+  ModelManifest,
+  ModelServing,
+  Preprocessing,
   Reference,
   StateManifest,
   StreamManifest,
   StreamTrigger,
+  TextPreprocessing,
   Trigger,
+  WordPieceText,
 } from './manifest.ts';
 export { COMPATIBILITY_MODES, type CompatibilityMode } from './manifest.ts';
 export { blobNotFound, checkBlobKey, checkBlobRange } from './ports/blob-rules.ts';

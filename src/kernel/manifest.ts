@@ -12,6 +12,8 @@ export interface Manifest {
   readonly streams: readonly StreamManifest[];
   readonly functions: readonly FunctionManifest[];
   readonly states: readonly StateManifest[];
+  /** Left out by apps without models. */
+  readonly models?: readonly ModelManifest[];
   /** What the app only imports from other apps. */
   readonly references: readonly Reference[];
   readonly files: readonly ArtifactFile[];
@@ -25,7 +27,7 @@ export interface ArtifactFile {
 }
 
 export interface Reference {
-  readonly kind: 'stream' | 'function';
+  readonly kind: 'stream' | 'function' | 'model';
   readonly name: string;
   /** JSON Schema the app was compiled against; checked at deploy. */
   readonly schema?: JsonSchema;
@@ -67,6 +69,81 @@ export interface StateManifest {
   readonly schema?: JsonSchema;
   /** Entries vanish this long after they were last written; null: never. */
   readonly ttlMs: number | null;
+}
+
+/** A model that the app brings, and how it is served. */
+export interface ModelManifest {
+  readonly name: string;
+  /** The ONNX file inside the artifact, with `/`; left out where versions are only trained or uploaded. */
+  readonly file?: string;
+  readonly serving: ModelServing;
+  /** Markdown: what it is for, what it was trained on, where it fails. */
+  readonly card?: string;
+  readonly tags: { readonly [name: string]: string };
+}
+
+/** How rows become a model's inputs and how it is run. Belongs to a version: a change makes another version. */
+export interface ModelServing {
+  /** JSON Schema of one row. */
+  readonly input?: JsonSchema;
+  /** JSON Schema of one prediction. */
+  readonly output?: JsonSchema;
+  /** Names of the columns of a model that takes one matrix, in its order. */
+  readonly features?: readonly string[];
+  /** What turns bytes or text of a row into an input, by the input's name. */
+  readonly preprocess?: { readonly [input: string]: Preprocessing };
+  /** Whether null and NaN are values that the model knows as missing; else they are refused. */
+  readonly missing: boolean;
+  /** Most rows that run together, and how long a batch that is not full waits while others run. */
+  readonly batch: { readonly size: number; readonly waitMs: number };
+  /** Predictions that are remembered; null: none. */
+  readonly cache: {
+    readonly ttlMs: number;
+    readonly entries: number;
+    /** Field of the row that is the key; left out: the whole row. */
+    readonly key?: string;
+  } | null;
+}
+
+export type Preprocessing = ImagePreprocessing | TextPreprocessing;
+
+/** A JPEG or PNG to a tensor of one image. */
+export interface ImagePreprocessing {
+  readonly kind: 'image';
+  /** Field of the row with the bytes, or their base64 text. */
+  readonly from: string;
+  readonly width: number;
+  readonly height: number;
+  /** `fill` stretches, `cover` crops what stands over. */
+  readonly fit: 'fill' | 'cover';
+  readonly channels: 1 | 3;
+  readonly layout: 'nchw' | 'nhwc';
+  /** (pixel × scale − mean) / std, by channel. */
+  readonly scale: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export type TextPreprocessing = HashedText | WordPieceText;
+
+/** Counts of hashed n-grams: a matrix of `size` columns. */
+export interface HashedText {
+  readonly kind: 'hashed-ngrams';
+  readonly from: string;
+  readonly size: number;
+  readonly words: readonly [min: number, max: number];
+  readonly lowercase: boolean;
+}
+
+/** BERT's tokens: ids of `vocabulary`, cut and filled to `length`. */
+export interface WordPieceText {
+  readonly kind: 'wordpiece';
+  readonly from: string;
+  readonly vocabulary: readonly string[];
+  readonly length: number;
+  readonly lowercase: boolean;
+  /** What the input gets of it. */
+  readonly part: 'ids' | 'mask' | 'types';
 }
 
 export interface FunctionManifest {

@@ -15,8 +15,16 @@ export interface MillraceConfig {
   readonly apiHost?: string;
   /** Default 7401. */
   readonly apiPort?: Port;
-  /** Settled for the Kafka door, which this version lacks: a port is answered by a warning. Default `'off'`. */
+  /** Address of the Kafka port. Default `'127.0.0.1'`. */
+  readonly kafkaHost?: string;
+  /** Port that speaks the Kafka protocol. Default `'off'`. */
   readonly kafkaPort?: Port;
+  /** `HOST:PORT` that Kafka clients are told to connect to; unless told, the address they came in by. */
+  readonly kafkaAdvertised?: string;
+  /** Makes a stream when a Kafka client asks for a topic that is not there. Default true. */
+  readonly kafkaAutoCreate?: boolean;
+  /** Partitions of topics that Kafka clients make without saying how many. Default 1. */
+  readonly kafkaPartitions?: number;
   /** PEM file with the certificate chain; read again when it changes. */
   readonly tlsCertificate?: string;
   /** PEM file with the private key. */

@@ -1,4 +1,5 @@
 import type { StreamRecord } from './events.ts';
+import type { Model, ModelCalls } from './model.ts';
 import type { FunctionResource } from './resources.ts';
 import type { State } from './state.ts';
 import type { Stream } from './stream.ts';
@@ -63,6 +64,8 @@ export interface Context<Env = { readonly [name: string]: string }, SecretName e
    * afterwards what has come since. It belongs to no consumer group and moves nobody's position.
    */
   read<Value>(stream: Stream<string, Value>, after?: Cursor, options?: ReadOptions): Promise<ReadPage<Value>>;
+  /** A model, to predict with: the version that is in production, or the one that its release picks. */
+  model<Row, Prediction>(model: Model<string, Row, Prediction>): ModelCalls<NoInfer<Row>, Prediction>;
   readonly log: Log;
   /** Fires at the deadline, and when the caller has gone. */
   readonly signal: AbortSignal;

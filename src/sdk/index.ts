@@ -12,8 +12,20 @@ export type {
 } from './context.ts';
 export type { BatchResult, HttpRequest, HttpResponse, StreamRecord, Tick } from './events.ts';
 export { type BatchOptions, type FunctionOptions, fn, type TriggerHandle } from './fn.ts';
+export {
+  type AnyPrediction,
+  type ImageInput,
+  type Model,
+  type ModelCalls,
+  type ModelOptions,
+  model,
+  type NgramInput,
+  type PredictOptions,
+  type WordPieceInput,
+} from './model.ts';
 export type {
   FunctionResource,
+  ModelResource,
   Resource,
   StateResource,
   StreamResource,

@@ -18,6 +18,11 @@ export interface StateResource extends Resource {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
+export interface ModelResource extends Resource {
+  readonly kind: 'model';
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
 export interface FunctionResource extends Resource {
   readonly kind: 'function';
   readonly options: Readonly<Record<string, unknown>>;

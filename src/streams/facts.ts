@@ -15,6 +15,7 @@ export const FACT_STREAMS: readonly FactStream[] = [
   'millrace.alerts',
   'millrace.incidents',
   'millrace.audit',
+  'millrace.models',
 ];
 
 /** Facts are few and asked for long after; the audit trail is the longest kept. */

@@ -11,6 +11,7 @@ export {
   type TransactionEnd,
   Transactions,
 } from './coordination/index.ts';
+export { createDecompress } from './decompress.ts';
 export { DEFAULT_STREAM_SETTINGS, type StreamSettings } from './definitions/settings.ts';
 export { streamsDeployable } from './deployable.ts';
 export type { Disk, DiskFile } from './disk.port.ts';
@@ -34,7 +35,9 @@ export {
   type FetchRequest,
   type FetchResult,
   type GroupAdmin,
+  type GroupHolder,
   type GroupInfo,
+  type GroupKind,
   type JoinOptions,
   type LogStore,
   type Membership,
@@ -49,6 +52,7 @@ export {
   type TopicConfig,
   type TopicInfo,
   type TopicPartition,
+  type TransactionInfo,
   type VerifyProgress,
   type VerifyReport,
 } from './port.ts';
@@ -66,6 +70,7 @@ export {
   crc32c,
   crcMatches,
   type DecodedRecord,
+  type Decompress,
   decodeBatch,
   decodeBatches,
   decompressRecords,

@@ -1,6 +1,6 @@
 import { describe } from 'node:test';
 import { cleanupContract } from './contract/cleanup.contract.ts';
-import { commitContract, groupContract } from './contract/groups.contract.ts';
+import { commitContract, groupContract, holderContract } from './contract/groups.contract.ts';
 import type { MakeStore } from './contract/harness.support.ts';
 import { producerContract, transactionContract } from './contract/producers.contract.ts';
 import { appendContract, fetchContract, timeContract } from './contract/records.contract.ts';
@@ -20,6 +20,7 @@ export function logStoreContract(name: string, make: MakeStore): void {
     describe('idempotent producers', () => producerContract(make));
     describe('transactions', () => transactionContract(make));
     describe('groups', () => groupContract(make));
+    describe('members of a protocol', () => holderContract(make));
     describe('atomic commits', () => commitContract(make));
     describe('reopening', () => reopenContract(make));
   });

@@ -120,7 +120,10 @@ export interface TopicAdmin {
 export interface AppendInput extends TopicPartition {
   /** One RecordBatch v2. The store may overwrite its base offset and leader epoch in place; the caller gives it away. */
   readonly batch: Uint8Array;
-  /** The bytes were encoded by this process just now: their CRC need not be checked again. */
+  /**
+   * The bytes were encoded or checked by this process just now: their CRC need not be checked again, and records may be missing
+   * from the batch, whose offsets then stay unused. (A store that cannot leave offsets out closes the gaps.)
+   */
   readonly trusted?: boolean;
   /** 'disk' unless told. */
   readonly acks?: 'disk' | 'memory';
@@ -204,6 +207,8 @@ export interface Position {
   /** Done offsets at or above `offset`, ascending, at most 10,000. */
   readonly done: readonly number[];
   readonly metadata?: string;
+  /** Of the record before `offset`, where whoever committed knew it. */
+  readonly leaderEpoch?: number;
 }
 
 export interface OffsetCommit extends TopicPartition, Position {}
@@ -243,8 +248,31 @@ export type CommitResult =
   | { readonly status: 'COMMITTED'; readonly appends: readonly AppendResult[] }
   | { readonly status: 'FENCED' };
 
+/** Who keeps the members of a group: the store itself ('platform'), or a protocol that brings its own membership. */
+export type GroupKind = 'platform' | 'classic' | 'consumer';
+
+/**
+ * The members of one group, kept by whoever speaks their protocol. The store asks; it never decides who is a member. What
+ * a holder says of itself must be true at once: nothing of it is awaited.
+ */
+export interface GroupHolder {
+  readonly kind: GroupKind;
+  /** Grows with every rebalance, from the one it was made with (Kafka: the generation, or the group epoch). */
+  readonly epoch: number;
+  /** How many members there are; a holder without any may be replaced by one of another kind. */
+  readonly size: number;
+  readonly state?: 'rebalancing' | 'stable';
+  info(): GroupInfo['members'];
+  /** Topics were made, deleted, or got more partitions. */
+  topicsChanged(): void;
+  /** The group is deleted, held by another kind from now on, or the store stops: every membership ends. */
+  close(): void;
+}
+
 export interface GroupInfo {
   readonly group: string;
+  /** Undefined for a group that nobody held since the store started. */
+  readonly kind?: GroupKind;
   readonly state: 'empty' | 'rebalancing' | 'stable';
   readonly epoch: number;
   readonly members: readonly {
@@ -257,16 +285,32 @@ export interface GroupInfo {
 export interface GroupAdmin {
   list(): readonly GroupInfo[];
   find(group: string): GroupInfo | undefined;
+  /** Who keeps the members of the group at present. */
+  holder(group: string): GroupHolder | undefined;
+  /**
+   * The group's holder of the kind that `matches` tells, made by `make` (which is given the epoch to go on from) where the
+   * group has no members. Throws GROUP_NOT_EMPTY while another kind has members in it, BAD_REQUEST for a name that is
+   * none, UNAVAILABLE where members of a protocol are kept elsewhere.
+   */
+  hold<Holder extends GroupHolder>(
+    group: string,
+    make: (epoch: number) => Holder,
+    matches: (holder: GroupHolder) => holder is Holder,
+  ): Holder;
+  /** Positions that wait for an open transaction to commit. */
+  pending(group: string): readonly TopicPartition[];
   /** Committed positions; of every partition when none is named. */
   offsets(group: string, partitions?: readonly TopicPartition[]): readonly OffsetCommit[];
   /**
    * Sets positions from outside an assignment. With `epoch`, throws GROUP_FENCED unless it is the group's; without,
-   * throws GROUP_NOT_EMPTY while the group has members. With `producer`, they take effect when its transaction commits.
+   * throws GROUP_NOT_EMPTY while the group has members. With `admit`, the group's holder decides instead: it is called where
+   * the positions take their place among other changes, and refuses them by throwing. With `producer`, they take effect
+   * when its transaction commits.
    */
   setOffsets(
     group: string,
     offsets: readonly OffsetCommit[],
-    options?: { epoch?: number; producer?: ProducerIdentity },
+    options?: { epoch?: number; producer?: ProducerIdentity; admit?: () => void },
   ): Promise<void>;
   deleteOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>;
   delete(group: string): Promise<void>;
@@ -295,8 +339,22 @@ export interface ProducerAdmin {
     producer: ProducerIdentity,
     partitions: readonly TopicPartition[],
   ): Promise<void>;
-  /** Writes the markers; durable when it resolves. */
-  end(transactionalId: string, producer: ProducerIdentity, outcome: 'commit' | 'abort'): Promise<void>;
+  /**
+   * Writes the markers; durable when it resolves, to the identity to go on with. With `raiseEpoch` that is one epoch
+   * higher, so that nothing sent late can join the next transaction (KIP-890); then an abort may also come where no
+   * transaction is open.
+   */
+  end(
+    transactionalId: string,
+    producer: ProducerIdentity,
+    outcome: 'commit' | 'abort',
+    options?: { raiseEpoch?: boolean },
+  ): Promise<ProducerIdentity>;
+  /** What is known of transactional ids. */
+  transactions(): readonly TransactionInfo[];
+  transaction(transactionalId: string): TransactionInfo | undefined;
+  /** The transactional id of a producer. */
+  transactionalIdOf(producerId: number): string | undefined;
   /** Producers with state on a partition. */
   active(partition: TopicPartition): readonly {
     producerId: number;
@@ -305,6 +363,17 @@ export interface ProducerAdmin {
     lastTimeMs: number;
     transactionStartOffset?: number;
   }[];
+}
+
+export interface TransactionInfo extends ProducerIdentity {
+  readonly transactionalId: string;
+  readonly state: 'empty' | 'ongoing' | 'prepareCommit' | 'prepareAbort' | 'completeCommit' | 'completeAbort';
+  readonly timeoutMs: number;
+  /** When the open transaction began. */
+  readonly startedMs?: number;
+  readonly partitions: readonly TopicPartition[];
+  /** Groups whose positions are part of it. */
+  readonly groups: readonly string[];
 }
 
 // Verification

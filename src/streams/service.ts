@@ -8,6 +8,7 @@ import type {
 } from '../kernel/index.ts';
 import type {
   AppendInput,
+  AppendResult,
   FetchResult,
   GroupInfo,
   LogStore,
@@ -16,6 +17,7 @@ import type {
   ProducerIdentity,
   TopicPartition,
 } from './port.ts';
+import type { Decompress } from './record-batch/index.ts';
 
 /**
  * Streams as users know them: a topic of the log with a key path, a schema with versions, and rules for records that do
@@ -23,6 +25,8 @@ import type {
  */
 export interface Streams extends Service {
   readonly log: LogStore;
+  /** The records of a compressed batch, unpacked without holding the main thread. Throws BATCH_INVALID. */
+  readonly decompress: Decompress;
 
   /** Creates the stream, or evolves it: config, more partitions (keyed streams only with `repartition`), a new schema version under its mode. */
   define(definition: StreamDefinition): Promise<StreamDescription>;
@@ -55,6 +59,14 @@ export interface Streams extends Service {
   ): Promise<PublishResult>;
   /** The same checks, giving the encoded batches back instead of appending: for commits that must be atomic. */
   encode(name: string, records: readonly PublishRecord[]): Promise<readonly AppendInput[]>;
+
+  /**
+   * Appends a batch as a Kafka producer made it, in the order of the calls. Batches of streams without schema, key path and
+   * compaction pass unopened; of others every record is looked at. Throws what `append` of the log throws, FORBIDDEN for the
+   * platform's own streams, and RECORD_INVALID with the problems by the index in the batch (`/3/card`) where records are refused;
+   * where they are diverted, the others are appended at the offsets they would have had.
+   */
+  produce(input: AppendInput): Promise<AppendResult>;
 
   /** Decoded records from `offset` on. */
   read(partition: TopicPartition, offset: number, options?: ReadOptions): Promise<ReadResult>;

@@ -1,10 +1,13 @@
 import type { Clock, StateStore, Workers } from '../kernel/index.ts';
+import { createDecompress } from './decompress.ts';
 import { Registry } from './definitions/registry.ts';
 import { createRepository } from './definitions/repository.ts';
 import type { LogStore } from './port.ts';
+import { createProduce } from './produce/produce.ts';
 import { createPublisher } from './publish/publisher.ts';
 import { groupsOf } from './read/groups.ts';
 import { createReader } from './read/reader.ts';
+import type { Decompress } from './record-batch/index.ts';
 import { createSchemaCompiler } from './schema/compile.ts';
 import type { Streams } from './service.ts';
 
@@ -15,10 +18,17 @@ export interface StreamsParts {
   readonly clock: Clock;
   /** Checks large values; without it they are checked where they arrive. */
   readonly workers?: Workers;
+  readonly decompress?: Decompress;
 }
 
 /** Streams as users know them, over the log and the state store. */
-export function createStreams({ log, state, clock, workers }: StreamsParts): Streams {
+export function createStreams({
+  log,
+  state,
+  clock,
+  workers,
+  decompress = createDecompress(workers),
+}: StreamsParts): Streams {
   const registry = new Registry({
     log,
     repository: createRepository(state),
@@ -26,10 +36,11 @@ export function createStreams({ log, state, clock, workers }: StreamsParts): Str
     clock,
   });
   const publisher = createPublisher({ log, registry, clock, workers });
-  const reader = createReader({ log, registry, clock });
+  const reader = createReader({ log, registry, clock, decompress });
   return {
     name: 'streams',
     log,
+    decompress,
     start: () => registry.start(),
     define: (definition) => registry.define(definition),
     planDefine: (definition) => registry.plan(definition),
@@ -42,6 +53,7 @@ export function createStreams({ log, state, clock, workers }: StreamsParts): Str
     schemaVersions: (name) => registry.schemaVersions(name),
     publish: (name, records, options) => publisher.publish(name, records, options),
     publishLines: (name, body, options) => publisher.publishLines(name, body, options),
+    produce: createProduce({ log, registry, workers }),
     encode: (name, records) => publisher.encode(name, records),
     read: (partition, offset, options) => reader.read(partition, offset, options),
     resolvePosition: (partition, from) => reader.resolvePosition(partition, from),

@@ -6,6 +6,8 @@ import type { AppModule, TestAppOptions } from './test-app.types.ts';
 export interface LoadedApp {
   readonly app: string;
   readonly exports: { readonly [name: string]: unknown };
+  /** Folder that files of models lie in. */
+  readonly root: string;
 }
 
 /** The apps that `testApp` was given. The first has the name of the package that the test belongs to. */
@@ -15,15 +17,14 @@ export async function loadApps(
   callerFile: string | undefined,
 ): Promise<LoadedApp[]> {
   const modules = await Promise.all(Array.isArray(given) ? given : [given]);
-  const first = options.app ?? nameFrom(callerFile);
+  const own = callerFile === undefined ? undefined : identifyApp(callerFile);
+  const first = options.app ?? own?.name ?? 'app';
+  const root = own?.root ?? process.cwd();
   return modules.map((module, index) => ({
     app: index === 0 ? first : `${first}-${index + 1}`,
     exports: module as { readonly [name: string]: unknown },
+    root,
   }));
-}
-
-function nameFrom(file: string | undefined): string {
-  return file === undefined ? 'app' : identifyApp(file).name;
 }
 
 /** The file of the test that called `testApp`: the first frame of the stack outside this folder. */

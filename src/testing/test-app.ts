@@ -40,8 +40,8 @@ export const testApp: TestAppFunction = async (
   };
   try {
     await platform.start();
-    for (const { app, exports } of apps) {
-      const artifact = artifactOfModule(exports, app, notedStates(exports));
+    for (const { app, exports, root } of apps) {
+      const artifact = artifactOfModule(exports, app, { states: notedStates(exports), root });
       await platform.delivery.deploy(artifact, 'test');
     }
   } catch (error) {

@@ -240,10 +240,7 @@ class Store implements MemoryLogStore {
   #position(share: Share, partition: TopicPartition, from: 'start' | 'end'): Position {
     const known = this.#groups.position(share.group, partition);
     const { logStartOffset, highWatermark } = this.#partition(partition).bounds();
-    if (known) {
-      const { offset, done, metadata } = known;
-      return { offset, done, ...(metadata === undefined ? {} : { metadata }) };
-    }
+    if (known) return known;
     const position = { offset: from === 'start' ? logStartOffset : highWatermark, done: [] };
     const { topic, partition: number } = partition;
     const offsets = [{ topic, partition: number, ...position }];
@@ -280,11 +277,18 @@ class Store implements MemoryLogStore {
     return {
       list: () => groups.list(),
       find: (group) => groups.find(group),
+      holder: (group) => groups.holder(group),
+      hold: (group, make, matches) => {
+        this.#requireOpen();
+        return groups.hold(group, make, matches);
+      },
+      pending: (group) => this.#transactions.pendingOffsets(group),
       offsets: (group, partitions) => groups.offsets(group, partitions),
       setOffsets: async (group, offsets, options = {}) => {
         this.#requireOpen();
-        const { producer, epoch } = options;
+        const { producer, epoch, admit } = options;
         if (!producer) return groups.apply(groups.setOffsets(group, offsets, options));
+        admit?.();
         const checked = groups.checkOffsets(group, offsets, epoch);
         const nowMs = this.#clock.now();
         this.#transactions.apply(
@@ -373,11 +377,17 @@ class Store implements MemoryLogStore {
         if (change) transactions.apply(change, this.#clock.monotonic());
         this.#watchTimeouts();
       },
-      end: async (transactionalId, producer, outcome) => {
+      end: async (transactionalId, producer, outcome, options = {}) => {
         this.#requireOpen();
-        const end = transactions.prepareEnd(transactionalId, producer, outcome, this.#clock.now());
+        const request = { transactionalId, producer, outcome, ...options };
+        const { identity, end, changes } = transactions.decideEnd(request, this.#clock.now());
         if (end) this.#end(end);
+        for (const change of changes) transactions.apply(change, this.#clock.monotonic());
+        return identity;
       },
+      transactions: () => transactions.list(),
+      transaction: (transactionalId) => transactions.describe(transactionalId),
+      transactionalIdOf: (producerId) => transactions.idOf(producerId),
       active: (partition) => this.#partition(partition).producers.active(),
     };
   }

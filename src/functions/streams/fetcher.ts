@@ -1,5 +1,5 @@
 import { type Clock, isMillraceError, signal } from '../../kernel/index.ts';
-import type { LogStore } from '../../streams/index.ts';
+import type { Streams } from '../../streams/index.ts';
 import type { StreamConsumerConfig } from './config.ts';
 import { readOn } from './reader.ts';
 import type { PartitionQueue } from './types.ts';
@@ -13,7 +13,7 @@ export interface Fetcher {
 }
 
 export interface FetcherOptions {
-  readonly log: LogStore;
+  readonly streams: Streams;
   readonly clock: Clock;
   readonly group: string;
   readonly config: StreamConsumerConfig;
@@ -29,7 +29,8 @@ const LEAST_SHARE_BYTES = 64 * 1024;
 const FAILED_READ_RETRY_MS = 5000;
 
 export function createFetcher(options: FetcherOptions): Fetcher {
-  const { log, clock, group, config, queues, over, wait } = options;
+  const { streams, clock, group, config, queues, over, wait } = options;
+  const { log } = streams;
   const fetching = new Set<PartitionQueue>();
   const share = Math.max(LEAST_SHARE_BYTES, Math.floor(config.prefetchBytes / Math.max(1, queues.length)));
 
@@ -37,7 +38,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     fetching.add(queue);
     let empty = false;
     try {
-      const fetched = await readOn(log, queue, Math.min(FETCH_BYTES, share));
+      const fetched = await readOn(streams, queue, Math.min(FETCH_BYTES, share));
       if (fetched && !over.aborted) {
         queue.add(fetched.slab, fetched.nextOffset, clock.monotonic());
         empty = fetched.slab.done === fetched.slab.count;

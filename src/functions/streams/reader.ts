@@ -2,9 +2,8 @@ import {
   BATCH_HEADER_BYTES,
   BATCH_PREFIX_BYTES,
   type BatchHeader,
-  decompressRecords,
-  type LogStore,
   readMarker,
+  type Streams,
   splitBatches,
 } from '../../streams/index.ts';
 import { indexBatches, type Slab } from './slab.ts';
@@ -34,14 +33,14 @@ function visibility(
 }
 
 /** The batches with the records of compressed ones unpacked; their CRCs do not hold any more. */
-async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
+async function unpack(bytes: Uint8Array, decompress: Streams['decompress']): Promise<Uint8Array> {
   const spans = [...splitBatches(bytes)];
   if (spans.every(({ header }) => header.compression === 'none')) return bytes;
   const parts: Uint8Array[] = [];
   for (const { position, header } of spans) {
     if (header.compression === 'none') parts.push(bytes.subarray(position, position + header.sizeBytes));
     else {
-      const records = await decompressRecords(bytes, position);
+      const records = await decompress(bytes, position);
       const head = Buffer.from(bytes.subarray(position, position + BATCH_HEADER_BYTES));
       head.writeInt32BE(BATCH_HEADER_BYTES - BATCH_PREFIX_BYTES + records.length, 8);
       head.writeInt16BE(header.attributes & ~7, 21);
@@ -53,14 +52,14 @@ async function unpack(bytes: Uint8Array): Promise<Uint8Array> {
 
 /** Reads on from where the queue stands. Undefined at the end. */
 export async function readOn(
-  log: LogStore,
+  { log, decompress }: Pick<Streams, 'log' | 'decompress'>,
   queue: PartitionQueue,
   maxBytes: number,
 ): Promise<Fetched | undefined> {
   const { topic, partition, fetchOffset, skip } = queue;
   const result = await log.fetch({ topic, partition, offset: fetchOffset, maxBytes, isolation: 'committed' });
   if (result.batches.length === 0) return undefined;
-  const bytes = await unpack(result.batches);
+  const bytes = await unpack(result.batches, decompress);
   let nextOffset = fetchOffset;
   for (const { header } of splitBatches(bytes)) nextOffset = header.lastOffset + 1;
   return { slab: indexBatches(bytes, fetchOffset, skip, visibility(bytes, result.aborted)), nextOffset };

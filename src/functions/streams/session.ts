@@ -180,7 +180,7 @@ function createSession(
     pump();
   };
   const { wait } = waits;
-  const fetcher = createFetcher({ ...shared, log, queues, over: over.signal, wait, onFetched });
+  const fetcher = createFetcher({ ...shared, queues, over: over.signal, wait, onFetched });
 
   const scheduler = createScheduler({
     ...shared,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Clock, LIMITS, MillraceError, type Service, signal } from '../../kernel/index.ts';
+import { type Clock, LIMITS, type Service } from '../../kernel/index.ts';
+import { bind } from './bind.ts';
 import { refuseMalformed } from './malformed.ts';
 import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
 
@@ -123,48 +124,6 @@ async function createBoundedServer(tls: TlsFiles | undefined, limits: DoorLimits
     : process.getBuiltinModule('node:http').createServer(bounds);
   server.maxConnections = limits.connections;
   return server;
-}
-
-async function bind(server: Server, name: string, options: DoorOptions): Promise<void> {
-  try {
-    await listenOn(server, options.host, options.port);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cannotBind(name, options, error);
-    if (!options.fallback) throw portInUse(name, options);
-    await listenOn(server, options.host, 0);
-    const message = `Port ${options.port} is taken; the ${portName(name)} is on ${(server.address() as AddressInfo).port} instead.`;
-    signal('platform.log', { level: 'warn', room: 'gateway', message });
-  }
-}
-
-function portName(name: string): string {
-  return `${name === 'api' ? 'API' : name} port`;
-}
-
-function listenOn(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ host, port }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-}
-
-function portInUse(name: string, { host, port }: DoorOptions): MillraceError {
-  return new MillraceError(
-    'PORT_IN_USE',
-    `Port ${port} on ${host} is taken. Stop the program that holds it, or choose another with --${name}-port (0 picks a free one).`,
-  );
-}
-
-function cannotBind(name: string, { host, port }: DoorOptions, cause: unknown): MillraceError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new MillraceError(
-    'CONFIG_INVALID',
-    `The ${portName(name)} cannot be opened on ${host}:${port}: ${reason}. Check --${name}-host and --${name}-port.`,
-    { cause },
-  );
 }
 
 /** Lets requests in flight finish until the deadline, then ends what is left. */

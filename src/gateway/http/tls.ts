@@ -1,8 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import type { Server } from 'node:http';
-import type { Server as SecureServer } from 'node:https';
-import { createSecureContext } from 'node:tls';
+import type { Server } from 'node:net';
+import { createSecureContext, type Server as SecureServer } from 'node:tls';
 import { type Clock, MillraceError, signal } from '../../kernel/index.ts';
 
 /** PEM files; they are read again when they change. */

@@ -12,10 +12,13 @@ export const platformSection = defineSection('platform', 'Platform', {
   edgePort: { kind: 'port', default: 7400, description: 'Port that serves apps' },
   apiHost: { kind: 'host', default: '127.0.0.1', description: 'Address of the API port' },
   apiPort: { kind: 'port', default: 7401, description: "Port of the platform's own API and dashboard" },
-  kafkaPort: {
-    kind: 'port',
-    default: 'off',
-    description: 'Settled for the Kafka door, which this version lacks: a port is answered by a warning',
+  kafkaHost: { kind: 'host', default: '127.0.0.1', description: 'Address of the Kafka port' },
+  kafkaPort: { kind: 'port', default: 'off', description: 'Port that speaks the Kafka protocol' },
+  kafkaAdvertised: {
+    kind: 'string',
+    default: null,
+    description:
+      'HOST:PORT that Kafka clients are told to connect to; unless told, the address they came in by',
   },
   tlsCertificate: {
     kind: 'path',

@@ -6,7 +6,8 @@ export type FactStream =
   | 'millrace.decisions'
   | 'millrace.alerts'
   | 'millrace.incidents'
-  | 'millrace.audit';
+  | 'millrace.audit'
+  | 'millrace.models';
 
 /** Writes what happened on the platform into the log, where users' functions and other nodes read it. */
 export interface Facts {

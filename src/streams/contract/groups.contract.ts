@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import type { Assignment, LogStore, TopicPartition } from '../port.ts';
+import type { Assignment, GroupHolder, LogStore, TopicPartition } from '../port.ts';
 import {
   append,
   appendOf,
@@ -141,6 +141,100 @@ export function groupContract(make: MakeStore): void {
     await refuses(store.groups.setOffsets(G, [at({ topic: 'absent', partition: 0 }, 1)]), 'STREAM_NOT_FOUND');
     await refuses(store.groups.setOffsets(G, [at(T0, -1)]), 'BAD_REQUEST');
     await refuses(store.groups.setOffsets(G, [at(T0, 5, [9, 8])]), 'BAD_REQUEST');
+  });
+}
+
+/** Membership as a protocol would keep it, moved by hand. */
+class TestHolder implements GroupHolder {
+  readonly kind = 'classic';
+  epoch: number;
+  readonly members: string[] = [];
+  changes = 0;
+  closed = false;
+
+  constructor(epoch: number) {
+    this.epoch = epoch;
+  }
+
+  static is(holder: GroupHolder): holder is TestHolder {
+    return holder instanceof TestHolder;
+  }
+
+  get size(): number {
+    return this.members.length;
+  }
+
+  info() {
+    return this.members.map((memberId) => ({ memberId, partitions: [T0] }));
+  }
+
+  topicsChanged(): void {
+    this.changes++;
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+export function holderContract(make: MakeStore): void {
+  const hold = (store: LogStore, group = G): TestHolder =>
+    store.groups.hold(group, (epoch) => new TestHolder(epoch), TestHolder.is);
+
+  it('keeps one holder a group, and shows its members', async (t) => {
+    const { store } = await make(t);
+    await makeTopic(store);
+    assert.equal(store.groups.holder(G), undefined);
+    const holder = hold(store);
+    assert.equal(hold(store), holder);
+    assert.equal(store.groups.holder(G), holder);
+    assert.equal(store.groups.find(G)?.state, 'empty');
+    holder.members.push('m');
+    holder.epoch = 4;
+    assert.deepEqual(store.groups.find(G), {
+      ...{ group: G, kind: 'classic', state: 'stable', epoch: 4 },
+      members: [{ memberId: 'm', partitions: [T0] }],
+    });
+    const before = holder.changes;
+    await store.topics.alter('t', { partitions: 3 });
+    assert.ok(holder.changes > before);
+    await refuses(() => hold(store, ''), 'BAD_REQUEST');
+  });
+
+  it('keeps kinds of members apart', async (t) => {
+    const { store } = await make(t);
+    await makeTopic(store);
+    const holder = hold(store);
+    holder.members.push('m');
+    holder.epoch = 9;
+    await refuses(store.join(G, ['t']), 'GROUP_NOT_EMPTY');
+    await refuses(store.groups.delete(G), 'GROUP_NOT_EMPTY');
+    holder.members.pop();
+    const member = await store.join(G, ['t']);
+    assert.equal(holder.closed, true);
+    assert.ok(member.assignment!.epoch > 9, 'epochs go on growing from one kind to the next');
+    await refuses(() => hold(store), 'GROUP_NOT_EMPTY');
+    await member.leave();
+    assert.ok(hold(store).epoch > 9);
+    await store.groups.delete(G);
+    assert.equal(store.groups.holder(G), undefined);
+  });
+
+  it('lets the holder decide whose positions count', async (t) => {
+    const { store } = await make(t);
+    await makeTopic(store);
+    const holder = hold(store);
+    holder.members.push('m');
+    const noted = { ...at(T0, 2), metadata: '', leaderEpoch: 3 };
+    await refuses(store.groups.setOffsets(G, [noted]), 'GROUP_NOT_EMPTY');
+    await store.groups.setOffsets(G, [noted], { admit: () => undefined });
+    assert.deepEqual(store.groups.offsets(G), [noted]);
+    const refusal = new Error('a stale member');
+    const refuse = (): never => {
+      throw refusal;
+    };
+    await assert.rejects(store.groups.setOffsets(G, [at(T0, 9)], { admit: refuse }), refusal);
+    assert.deepEqual(store.groups.offsets(G), [noted]);
   });
 }
 

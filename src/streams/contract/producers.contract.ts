@@ -218,12 +218,52 @@ export function transactionContract(make: MakeStore): void {
     await send(T0, 'a');
     await store.groups.setOffsets('g', offset(3), { producer });
     assert.deepEqual(store.groups.offsets('g'), []);
+    assert.deepEqual(store.groups.pending('g'), [T1]);
+    const late = (): never => {
+      throw new Error('a stale member');
+    };
+    await assert.rejects(store.groups.setOffsets('g', offset(4), { producer, admit: late }), /stale/);
     await end('commit');
     assert.deepEqual(store.groups.offsets('g'), offset(3));
+    assert.deepEqual(store.groups.pending('g'), []);
     await store.groups.setOffsets('g', offset(9), { producer });
     await end('abort');
     assert.deepEqual(store.groups.offsets('g'), offset(3));
     const stranger: ProducerIdentity = { producerId: 999_999, epoch: 0 };
     await refuses(store.groups.setOffsets('g', offset(1), { producer: stranger }), 'PRODUCER_UNKNOWN');
+  });
+
+  it('raises the epoch with the end where it is asked to: nothing late joins the next transaction', async (t) => {
+    const { store } = await make(t);
+    await makeTopic(store);
+    const { producer, send } = await begin(store);
+    await send(T0, 'a');
+    const raise = { raiseEpoch: true };
+    const next = await store.producers.end('x', producer, 'commit', raise);
+    assert.deepEqual(next, { ...producer, epoch: producer.epoch + 1 });
+    assert.deepEqual(await store.producers.end('x', producer, 'commit', raise), next);
+    await store.producers.addPartitions('x', next, [T0]);
+    await refuses(send(T0, 'late'), 'PRODUCER_FENCED');
+    await store.append({ ...T0, batch: produced(next, 0, ['b'], true) });
+    const last = await store.producers.end('x', next, 'abort', raise);
+    assert.equal((await store.producers.end('x', last, 'abort', raise)).epoch, last.epoch + 1);
+    assert.deepEqual(await valuesOf(store, T0, committed), ['a']);
+  });
+
+  it('tells what is known of transactional ids', async (t) => {
+    const { store, clock } = await make(t);
+    await makeTopic(store);
+    const { producer, end } = await begin(store, 'x', 1_000);
+    await store.groups.setOffsets('g', [{ ...T1, offset: 3, done: [] }], { producer });
+    const open = {
+      ...{ transactionalId: 'x', ...producer, timeoutMs: 1_000 },
+      ...{ state: 'ongoing', startedMs: clock.now(), partitions: [T0, T1], groups: ['g'] },
+    };
+    assert.deepEqual(store.producers.transaction('x'), open);
+    assert.equal(store.producers.transactionalIdOf(producer.producerId), 'x');
+    await end('commit');
+    const { startedMs: _, ...ended } = { ...open, state: 'completeCommit', partitions: [], groups: [] };
+    assert.deepEqual(store.producers.transactions(), [ended]);
+    assert.equal(store.producers.transaction('y'), undefined);
   });
 }

@@ -12,8 +12,15 @@ export class GroupOffsets {
     this.set(offsets);
   }
 
+  get size(): number {
+    return this.#positions.size;
+  }
+
   get(partition: TopicPartition): Position | undefined {
-    return this.#positions.get(keyOf(partition));
+    const found = this.#positions.get(keyOf(partition));
+    if (!found) return undefined;
+    const { topic: _, partition: __, ...position } = found;
+    return position;
   }
 
   /** Of the partitions named that have one, or of all, by topic and partition. */
@@ -42,7 +49,7 @@ export class GroupOffsets {
  * Throws BAD_REQUEST for offsets that are none and for more than 10,000 done offsets.
  */
 export function normalisePosition(commit: OffsetCommit): OffsetCommit {
-  const { topic, partition, metadata } = commit;
+  const { topic, partition, metadata, leaderEpoch } = commit;
   requireOffset(commit.offset, commit);
   const done = commit.done.filter((one) => one >= commit.offset);
   done.forEach((one, index) => {
@@ -63,6 +70,7 @@ export function normalisePosition(commit: OffsetCommit): OffsetCommit {
     offset,
     done: done.slice(raised),
     ...(metadata === undefined ? {} : { metadata }),
+    ...(leaderEpoch === undefined ? {} : { leaderEpoch }),
   };
 }
 

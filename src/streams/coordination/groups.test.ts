@@ -189,3 +189,15 @@ describe('positions of a group', () => {
     assert.deepEqual(groups.offsets('g'), []);
   });
 });
+
+describe('groups', () => {
+  it('that hold nothing are forgotten before they fill the memory', () => {
+    const { groups } = registry();
+    groups.apply(groups.setOffsets('kept', [{ topic: 'a', partition: 0, offset: 1, done: [] }]));
+    for (let index = 0; index < 5_000; index++) {
+      groups.join(`g${index}`, 'm', ['a'], {}, (share) => ({ ...share }) as unknown as Assignment).leave();
+    }
+    assert.ok(groups.list().length <= 1_001);
+    assert.ok(groups.find('kept'));
+  });
+});

@@ -2,10 +2,12 @@ import { type Clock, LIMITS, MillraceError } from '../../kernel/index.ts';
 import type {
   Assignment,
   Commit,
+  GroupHolder,
   GroupInfo,
   JoinOptions,
   Membership,
   OffsetCommit,
+  Position,
   TopicPartition,
 } from '../port.ts';
 import { GroupOffsets, normalisePosition } from './group-offsets.ts';
@@ -35,18 +37,8 @@ export interface GroupsSnapshot {
   }[];
 }
 
-/**
- * Who holds the members of a group. One group has one kind at a time: members of this process (`GroupMembers`), or
- * later those of a protocol that brings its own membership.
- */
-export interface GroupHolder {
-  readonly epoch: number;
-  readonly size: number;
-  readonly state?: 'rebalancing' | 'stable';
-  info(): GroupInfo['members'];
-  topicsChanged(): void;
-  close(): void;
-}
+/** How many groups may be known before those that hold nothing are forgotten. */
+const VACANT_GROUPS = 1_000;
 
 interface Group {
   readonly name: string;
@@ -66,6 +58,7 @@ export class Groups {
   readonly #groups = new Map<string, Group>();
   readonly #clock: Clock;
   readonly #partitionsOf: (topic: string) => number | undefined;
+  #sweepAt = VACANT_GROUPS;
 
   /** `partitionsOf` answers undefined for a topic that is not there. */
   constructor(clock: Clock, partitionsOf: (topic: string) => number | undefined, snapshot?: GroupsSnapshot) {
@@ -97,26 +90,32 @@ export class Groups {
     const holder = this.hold(
       name,
       (epoch) => new GroupMembers(name, epoch, this.#clock, (topic) => this.#partitionsOf(topic) ?? 0),
-      (found) => found instanceof GroupMembers,
+      (found): found is GroupMembers => found instanceof GroupMembers,
     );
     const membership = holder.join(memberId, topics, options, present);
     group.epochFloor = holder.epoch;
     return membership;
   }
 
-  /** The group's holder of one kind, made when the group is empty. Throws GROUP_NOT_EMPTY while another kind holds it. */
+  /** See `GroupAdmin.hold`. */
   hold<Holder extends GroupHolder>(
     name: string,
     make: (epoch: number) => Holder,
-    matches: (holder: GroupHolder) => holder is Holder & GroupHolder,
+    matches: (holder: GroupHolder) => holder is Holder,
   ): Holder {
+    checkName(name);
     const group = this.#groups.get(name) ?? this.#make(name, 0);
     if (group.holder && matches(group.holder)) return group.holder;
     if (group.holder && group.holder.size > 0) throw notEmpty(name, 'members of another kind');
-    const made = make(epochOf(group));
-    group.epochFloor = made.epoch;
+    group.epochFloor = epochOf(group);
+    group.holder?.close();
+    const made = make(group.epochFloor);
     group.holder = made;
     return made;
+  }
+
+  holder(name: string): GroupHolder | undefined {
+    return this.#groups.get(name)?.holder;
   }
 
   /** Whether the share is still its member's. */
@@ -134,10 +133,11 @@ export class Groups {
     if (!group) return undefined;
     const members = group.holder?.info() ?? [];
     const state = members.length === 0 ? 'empty' : (group.holder?.state ?? 'stable');
-    return { group: name, state, epoch: epochOf(group), members };
+    const kind = group.holder ? { kind: group.holder.kind } : {};
+    return { group: name, ...kind, state, epoch: epochOf(group), members };
   }
 
-  position(name: string, partition: TopicPartition) {
+  position(name: string, partition: TopicPartition): Position | undefined {
     return this.#groups.get(name)?.offsets.get(partition);
   }
 
@@ -166,9 +166,14 @@ export class Groups {
    * The change that `setOffsets` makes. Throws GROUP_FENCED, GROUP_NOT_EMPTY, STREAM_NOT_FOUND, PARTITION_NOT_FOUND,
    * BAD_REQUEST.
    */
-  setOffsets(name: string, offsets: readonly OffsetCommit[], options: { epoch?: number } = {}): GroupChange {
-    if (options.epoch === undefined) this.requireEmpty(name);
-    this.checkOffsets(name, offsets, options.epoch);
+  setOffsets(
+    name: string,
+    offsets: readonly OffsetCommit[],
+    { epoch, admit }: { epoch?: number; admit?: () => void } = {},
+  ): GroupChange {
+    if (admit) admit();
+    else if (epoch === undefined) this.requireEmpty(name);
+    this.checkOffsets(name, offsets, epoch);
     return this.#offsetsChange(name, offsets);
   }
 
@@ -205,8 +210,10 @@ export class Groups {
   }
 
   apply(change: GroupChange): void {
-    if (change.kind === 'group-gone') this.#groups.delete(change.group);
-    else if (change.kind === 'group-offsets-gone')
+    if (change.kind === 'group-gone') {
+      this.#groups.get(change.group)?.holder?.close();
+      this.#groups.delete(change.group);
+    } else if (change.kind === 'group-offsets-gone')
       this.#groups.get(change.group)?.offsets.delete(change.partitions);
     else {
       const group = this.#groups.get(change.group) ?? this.#make(change.group, change.epoch);
@@ -246,9 +253,20 @@ export class Groups {
   }
 
   #make(name: string, epochFloor: number): Group {
+    if (this.#groups.size >= this.#sweepAt) this.#forgetVacant();
     const group: Group = { name, offsets: new GroupOffsets(), epochFloor, holder: undefined };
     this.#groups.set(name, group);
     return group;
+  }
+
+  /** Groups that nobody is in and that hold no position: whoever makes up names must not fill the memory. */
+  #forgetVacant(): void {
+    for (const [name, { holder, offsets }] of this.#groups) {
+      if ((holder?.size ?? 0) > 0 || offsets.size > 0) continue;
+      holder?.close();
+      this.#groups.delete(name);
+    }
+    this.#sweepAt = Math.max(VACANT_GROUPS, 2 * this.#groups.size);
   }
 
   #require(name: string): void {

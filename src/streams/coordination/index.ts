@@ -2,7 +2,7 @@ export { type AssignableMember, assignPartitions } from './assignor.ts';
 export { checkBatch } from './check-batch.ts';
 export { type CommitTurn, createCommitOrder } from './commit-order.ts';
 export { normalisePosition } from './group-offsets.ts';
-export { type GroupChange, type GroupHolder, Groups, type GroupsSnapshot } from './groups.ts';
+export { type GroupChange, Groups, type GroupsSnapshot } from './groups.ts';
 export { keyedMutex } from './keyed-mutex.ts';
 export { KeyedState, type StateEntryBytes } from './keyed-state.ts';
 export { GroupMembers, type Share } from './members.ts';

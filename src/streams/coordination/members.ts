@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../kernel/index.ts';
-import type { Assignment, GroupInfo, JoinOptions, Membership, TopicPartition } from '../port.ts';
+import type { Assignment, GroupHolder, GroupInfo, JoinOptions, Membership, TopicPartition } from '../port.ts';
 import { assignPartitions } from './assignor.ts';
 
 /** A share of a group's partitions, held until a rebalance gives its member another. */
@@ -39,7 +39,8 @@ const DEFAULT_SESSION_MS = 45_000;
  * M3 A member with an instance id that left keeps its partitions until its session is over; whoever joins under that
  *    id gets them, and an earlier holder of the id is fenced.
  */
-export class GroupMembers {
+export class GroupMembers implements GroupHolder {
+  readonly kind = 'platform';
   readonly #group: string;
   readonly #clock: Clock;
   readonly #partitionsOf: (topic: string) => number;

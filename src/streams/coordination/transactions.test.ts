@@ -21,11 +21,19 @@ function coordinator(snapshot?: TransactionsSnapshot, monotonicMs = 0) {
     if (change) transactions.apply(change, monotonic);
   };
   const end = (id: string, producer: ProducerIdentity, outcome: 'commit' | 'abort') => {
-    const prepared = transactions.prepareEnd(id, producer, outcome, 0);
-    if (prepared) transactions.apply(prepared.complete, 0);
-    return prepared;
+    const decided = transactions.decideEnd({ transactionalId: id, producer, outcome }, 0);
+    if (decided.end) transactions.apply(decided.end.complete, 0);
+    return decided.end;
   };
-  return { transactions, init, add, end };
+  /** As clients of KIP-890 do: the answer names the identity to go on with. */
+  const endAndRaise = (id: string, producer: ProducerIdentity, outcome: 'commit' | 'abort') => {
+    const request = { transactionalId: id, producer, outcome, raiseEpoch: true };
+    const { identity, end: ended, changes } = transactions.decideEnd(request, 0);
+    if (ended) transactions.apply(ended.complete, 0);
+    for (const change of changes) transactions.apply(change, 0);
+    return identity;
+  };
+  return { transactions, init, add, end, endAndRaise };
 }
 
 const refuses = (work: () => unknown, code: ErrorCode): void =>
@@ -95,7 +103,7 @@ describe('a transaction', () => {
     const { transactions, init, add } = coordinator();
     const producer = init({ transactionalId: 't' });
     add('t', producer);
-    transactions.prepareEnd('t', producer, 'commit', 0);
+    transactions.decideEnd({ transactionalId: 't', producer, outcome: 'commit' }, 0);
     refuses(() => transactions.admit(producer, A0), 'TRANSACTION_STATE');
     refuses(() => add('t', producer, [A1]), 'TRANSACTION_STATE');
     refuses(() => transactions.init({ transactionalId: 't' }, 0), 'TRANSACTION_STATE');
@@ -113,6 +121,66 @@ describe('a transaction', () => {
     refuses(() => end('t', producer, 'abort'), 'TRANSACTION_STATE');
     refuses(() => end('t', { ...producer, epoch: 5 }, 'commit'), 'PRODUCER_FENCED');
     refuses(() => end('u', producer, 'commit'), 'PRODUCER_UNKNOWN');
+  });
+
+  it('raises the epoch with its end where it is asked to, and tells the new one again when the answer was lost', () => {
+    const { transactions, init, add, endAndRaise } = coordinator();
+    const first = init({ transactionalId: 't' });
+    refuses(() => endAndRaise('t', first, 'commit'), 'TRANSACTION_STATE');
+    add('t', first);
+    const second = endAndRaise('t', first, 'commit');
+    assert.deepEqual(second, { producerId: first.producerId, epoch: 1 });
+    assert.deepEqual(endAndRaise('t', first, 'commit'), second);
+    refuses(() => endAndRaise('t', first, 'abort'), 'PRODUCER_FENCED');
+    refuses(() => add('t', first), 'PRODUCER_FENCED');
+    assert.equal(
+      endAndRaise('t', second, 'abort').epoch,
+      2,
+      'nothing was open, and still nothing late can join',
+    );
+    add('t', { ...second, epoch: 2 });
+    transactions.apply(transactions.prepareTimeout('t', 0, 1e9)!.complete, 0);
+    refuses(() => endAndRaise('t', { ...second, epoch: 2 }, 'abort'), 'PRODUCER_FENCED');
+  });
+
+  it('goes on under another producer id when its end uses up the epochs', () => {
+    const { transactions, init, add, endAndRaise } = coordinator();
+    let identity = init({ transactionalId: 't' });
+    while (identity.epoch < 32_766) identity = endAndRaise('t', identity, 'abort');
+    add('t', identity);
+    const next = endAndRaise('t', identity, 'commit');
+    assert.notEqual(next.producerId, identity.producerId);
+    assert.equal(transactions.idOf(next.producerId), 't');
+    assert.deepEqual(endAndRaise('t', identity, 'commit'), next);
+    add('t', next);
+  });
+
+  it('fences a holder that was taken over, though it asks to go on', () => {
+    const { init } = coordinator();
+    const zombie = init({ transactionalId: 't' });
+    init({ transactionalId: 't' });
+    refuses(() => init({ transactionalId: 't', current: zombie }), 'PRODUCER_FENCED');
+  });
+
+  it('tells which positions wait for it; one sent again replaces the one before', () => {
+    const { transactions, init, end } = coordinator();
+    const producer = init({ transactionalId: 't' });
+    for (const offset of [5, 7]) {
+      const offsets = [{ ...A0, offset, done: [] }];
+      transactions.apply(transactions.addOffsets(producer, 'g', offsets, 3), 0);
+    }
+    assert.deepEqual(transactions.pendingOffsets('g'), [A0]);
+    assert.deepEqual(transactions.pendingOffsets('h'), []);
+    assert.deepEqual(transactions.list(), [
+      {
+        ...{ transactionalId: 't', ...producer, state: 'ongoing', timeoutMs: 60_000, startedMs: 3 },
+        ...{ partitions: [], groups: ['g'] },
+      },
+    ]);
+    assert.deepEqual(end('t', producer, 'commit')?.offsets, [
+      { group: 'g', offsets: [{ ...A0, offset: 7, done: [] }] },
+    ]);
+    assert.deepEqual(transactions.pendingOffsets('g'), []);
   });
 
   it('carries offsets of groups to its commit and drops them when it aborts', () => {
@@ -143,7 +211,7 @@ describe('a transaction', () => {
     const { transactions, init, add } = coordinator();
     const producer = init({ transactionalId: 't', transactionTimeoutMs: 100 });
     add('t', producer);
-    transactions.prepareEnd('t', producer, 'commit', 0);
+    transactions.decideEnd({ transactionalId: 't', producer, outcome: 'commit' }, 0);
     const again = coordinator(JSON.parse(JSON.stringify(transactions.snapshot())), 1000);
     again.transactions.admit(producer, A0);
     assert.deepEqual(again.transactions.overdue(1099), []);

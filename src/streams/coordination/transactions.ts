@@ -1,5 +1,5 @@
 import { MillraceError } from '../../kernel/index.ts';
-import type { OffsetCommit, ProducerIdentity, TopicPartition } from '../port.ts';
+import type { OffsetCommit, ProducerIdentity, TopicPartition, TransactionInfo } from '../port.ts';
 import { fenced, type Marker } from './producer-states.ts';
 
 /**
@@ -14,25 +14,21 @@ import { fenced, type Marker } from './producer-states.ts';
  * T2 Taking over a transactional id, and a timeout, raise the epoch: earlier holders are fenced.
  * T3 Timeouts follow the monotonic clock; after a restart an open transaction has its whole timeout again.
  */
-export type TransactionState =
-  | 'empty'
-  | 'ongoing'
-  | 'prepareCommit'
-  | 'prepareAbort'
-  | 'completeCommit'
-  | 'completeAbort';
+export type TransactionState = TransactionInfo['state'];
 
 export interface Transaction {
   readonly transactionalId: string;
   readonly producerId: number;
   readonly epoch: number;
-  /** Who held the id before the last change of epoch: may ask again for an identity whose answer was lost. */
+  /** What its holder had before it raised its own epoch: it may ask again for an identity whose answer was lost. */
   readonly previous?: ProducerIdentity;
   readonly timeoutMs: number;
   readonly state: TransactionState;
   readonly partitions: readonly TopicPartition[];
   readonly offsets: readonly PendingOffsets[];
   readonly changedMs: number;
+  /** When the open transaction began. */
+  readonly startedMs?: number;
 }
 
 export interface PendingOffsets {
@@ -63,6 +59,21 @@ export interface TransactionInit {
   readonly changes: readonly TransactionChange[];
 }
 
+export interface EndRequest {
+  readonly transactionalId: string;
+  readonly producer: ProducerIdentity;
+  readonly outcome: 'commit' | 'abort';
+  readonly raiseEpoch?: boolean;
+}
+
+export interface TransactionEnding {
+  /** What the producer goes on with. */
+  readonly identity: ProducerIdentity;
+  /** Undefined where nothing was open. */
+  readonly end?: TransactionEnd;
+  readonly changes: readonly TransactionChange[];
+}
+
 export interface TransactionsSnapshot {
   readonly nextProducerId: number;
   readonly transactions: readonly Transaction[];
@@ -72,6 +83,7 @@ export interface TransactionsSnapshot {
 const LAST_EPOCH = 32_766;
 const DEFAULT_TIMEOUT_MS = 60_000;
 const LONGEST_TIMEOUT_MS = 900_000;
+const NOBODY: ProducerIdentity = { producerId: -1, epoch: -1 };
 
 export class Transactions {
   readonly #byId = new Map<string, Transaction>();
@@ -97,12 +109,12 @@ export class Transactions {
     const held = this.#byId.get(transactionalId);
     if (!held) return this.#newTransaction(transactionalId, timeoutMs, nowMs);
     if (request.current && !sameIdentity(request.current, held)) {
-      if (held.previous && sameIdentity(request.current, held.previous) && held.state === 'empty') {
+      if (held.previous && sameIdentity(request.current, held.previous) && !isOpen(held.state)) {
         return { identity: { producerId: held.producerId, epoch: held.epoch }, changes: [] };
       }
       throw fenced(request.current.producerId, request.current.epoch, held.epoch);
     }
-    return this.#takeOver(held, timeoutMs, nowMs);
+    return this.#takeOver(held, timeoutMs, nowMs, request.current !== undefined);
   }
 
   /** Throws PRODUCER_UNKNOWN, PRODUCER_FENCED, TRANSACTION_STATE. No change when all are in already. */
@@ -131,7 +143,10 @@ export class Transactions {
     const transactionalId = this.#idOfProducer.get(producer.producerId);
     if (transactionalId === undefined) throw unknownProducer(`Producer ${producer.producerId}`);
     const open = opened(this.#held(transactionalId, producer), nowMs);
-    return { kind: 'transaction', transaction: { ...open, offsets: [...open.offsets, { group, offsets }] } };
+    return {
+      kind: 'transaction',
+      transaction: { ...open, offsets: withOffsets(open.offsets, group, offsets) },
+    };
   }
 
   /** The transactional id of a producer, to find its mutex. */
@@ -154,24 +169,30 @@ export class Transactions {
   }
 
   /**
-   * Prepares the end (T1). Undefined when it ended this way already: an answer was lost. Throws PRODUCER_UNKNOWN,
-   * PRODUCER_FENCED, TRANSACTION_STATE.
+   * Prepares the end (T1) of what is open; without an end when it ended this way already, because an answer was lost.
+   * Throws PRODUCER_UNKNOWN, PRODUCER_FENCED, TRANSACTION_STATE.
    */
-  prepareEnd(
-    transactionalId: string,
-    producer: ProducerIdentity,
-    outcome: 'commit' | 'abort',
-    nowMs: number,
-  ): TransactionEnd | undefined {
+  decideEnd(request: EndRequest, nowMs: number): TransactionEnding {
+    const { transactionalId, producer, outcome, raiseEpoch = false } = request;
+    const known = this.#byId.get(transactionalId);
+    const completed = outcome === 'commit' ? 'completeCommit' : 'completeAbort';
+    if (known?.state === completed && sameIdentity(producer, (raiseEpoch ? known.previous : known) ?? NOBODY))
+      return { identity: identityOf(known), changes: [] };
     const held = this.#held(transactionalId, producer);
-    if (held.state === (outcome === 'commit' ? 'completeCommit' : 'completeAbort')) return undefined;
-    if (held.state !== 'ongoing') {
+    if (held.state !== 'ongoing' && !(raiseEpoch && outcome === 'abort')) {
       throw new MillraceError(
         'TRANSACTION_STATE',
         `'${transactionalId}' has no open transaction to ${outcome}. Add partitions to it first.`,
       );
     }
-    return this.#prepare(held, outcome, held.epoch, nowMs);
+    const next = raiseEpoch ? this.#nextIdentity(held) : { identity: identityOf(held), changes: [] };
+    const after = raiseEpoch ? { ...next.identity, previous: identityOf(held) } : {};
+    if (held.state === 'ongoing') {
+      const end = this.#prepare(held, outcome, raiseEpoch ? held.epoch + 1 : held.epoch, nowMs, after);
+      return { identity: next.identity, end, changes: next.changes };
+    }
+    const transaction = { ...emptied(held, next.identity, nowMs), ...after, state: completed } as const;
+    return { identity: next.identity, changes: [...next.changes, { kind: 'transaction', transaction }] };
   }
 
   /** Prepares the abort of a transaction whose time is over (T2); undefined when it ended in the meantime. */
@@ -179,7 +200,7 @@ export class Transactions {
     const held = this.#byId.get(transactionalId);
     if (held?.state !== 'ongoing' || (this.#deadlines.get(transactionalId) ?? 0) > monotonicMs)
       return undefined;
-    return this.#prepare(held, 'abort', held.epoch + 1, nowMs);
+    return this.#prepare(held, 'abort', held.epoch + 1, nowMs, fencedBy(held));
   }
 
   /** Takes a prepared end back after its write failed. */
@@ -231,6 +252,25 @@ export class Transactions {
     return this.#byId.get(transactionalId);
   }
 
+  describe(transactionalId: string): TransactionInfo | undefined {
+    const held = this.#byId.get(transactionalId);
+    return held && infoOf(held);
+  }
+
+  list(): TransactionInfo[] {
+    return this.#byId.values().map(infoOf).toArray();
+  }
+
+  /** Partitions of a group whose positions wait for an open transaction. */
+  pendingOffsets(group: string): TopicPartition[] {
+    return [...this.#deadlines.keys()].flatMap((id) =>
+      this.#byId
+        .get(id)!
+        .offsets.filter((one) => one.group === group)
+        .flatMap((one) => one.offsets.map(({ topic, partition }) => ({ topic, partition }))),
+    );
+  }
+
   snapshot(): TransactionsSnapshot {
     // What is prepared is not decided until it is durable.
     const decided = this.#byId
@@ -251,41 +291,50 @@ export class Transactions {
     return { identity, changes: [...changes, { kind: 'transaction', transaction }] };
   }
 
-  #takeOver(held: Transaction, timeoutMs: number, nowMs: number): TransactionInit {
+  /** `goesOn`: its holder raises its own epoch, and may do so again if the answer gets lost. */
+  #takeOver(held: Transaction, timeoutMs: number, nowMs: number, goesOn: boolean): TransactionInit {
     if (held.state === 'prepareCommit' || held.state === 'prepareAbort') throw ending(held.transactionalId);
-    const abort = held.state === 'ongoing' ? this.#prepare(held, 'abort', held.epoch + 1, nowMs) : undefined;
-    const exhausted = held.epoch + 1 > LAST_EPOCH;
-    const fresh = exhausted ? this.#newProducer() : undefined;
-    const identity = fresh?.identity ?? { producerId: held.producerId, epoch: held.epoch + 1 };
+    const abort =
+      held.state === 'ongoing'
+        ? this.#prepare(held, 'abort', held.epoch + 1, nowMs, fencedBy(held))
+        : undefined;
+    const { identity, changes } = this.#nextIdentity(held);
     const transaction = {
       ...emptied({ transactionalId: held.transactionalId, timeoutMs }, identity, nowMs),
-      previous: { producerId: held.producerId, epoch: held.epoch },
+      ...(goesOn ? { previous: identityOf(held) } : {}),
     };
-    const changes = [...(fresh?.changes ?? []), { kind: 'transaction' as const, transaction }];
-    return { identity, changes, ...(abort ? { abort } : {}) };
+    return {
+      identity,
+      changes: [...changes, { kind: 'transaction', transaction }],
+      ...(abort ? { abort } : {}),
+    };
   }
 
-  #prepare(held: Transaction, outcome: 'commit' | 'abort', epoch: number, nowMs: number): TransactionEnd {
+  /** The next epoch; another producer id once the epochs of one are used up. */
+  #nextIdentity(held: Transaction): { identity: ProducerIdentity; changes: readonly TransactionChange[] } {
+    if (held.epoch + 1 > LAST_EPOCH) return this.#newProducer();
+    return { identity: { producerId: held.producerId, epoch: held.epoch + 1 }, changes: [] };
+  }
+
+  #prepare(
+    held: Transaction,
+    outcome: 'commit' | 'abort',
+    markerEpoch: number,
+    nowMs: number,
+    after: Partial<Transaction>,
+  ): TransactionEnd {
     const prepared = outcome === 'commit' ? 'prepareCommit' : 'prepareAbort';
     const completed = outcome === 'commit' ? 'completeCommit' : 'completeAbort';
     this.#byId.set(held.transactionalId, { ...held, state: prepared });
-    const fencing =
-      epoch > held.epoch ? { previous: { producerId: held.producerId, epoch: held.epoch } } : {};
-    const transaction = {
-      ...held,
-      ...fencing,
-      epoch,
-      state: completed,
-      partitions: [],
-      offsets: [],
-      changedMs: nowMs,
-    } as const;
     return {
       outcome,
-      marker: { producerId: held.producerId, producerEpoch: epoch, outcome },
+      marker: { producerId: held.producerId, producerEpoch: markerEpoch, outcome },
       partitions: held.partitions,
       offsets: outcome === 'commit' ? held.offsets : [],
-      complete: { kind: 'transaction', transaction },
+      complete: {
+        kind: 'transaction',
+        transaction: { ...emptied(held, held, nowMs), ...after, state: completed },
+      },
     };
   }
 
@@ -326,16 +375,52 @@ function isOpen(state: TransactionState): boolean {
 }
 
 function emptied(
-  base: { transactionalId: string; timeoutMs: number },
-  identity: ProducerIdentity,
+  { transactionalId, timeoutMs }: { transactionalId: string; timeoutMs: number },
+  { producerId, epoch }: ProducerIdentity,
   nowMs: number,
 ): Transaction {
-  return { ...base, ...identity, state: 'empty', partitions: [], offsets: [], changedMs: nowMs };
+  return {
+    transactionalId,
+    timeoutMs,
+    producerId,
+    epoch,
+    state: 'empty',
+    partitions: [],
+    offsets: [],
+    changedMs: nowMs,
+  };
 }
 
 function opened(held: Transaction, nowMs: number): Transaction {
   if (held.state === 'ongoing') return { ...held, changedMs: nowMs };
-  return { ...held, state: 'ongoing', partitions: [], offsets: [], changedMs: nowMs };
+  return { ...held, state: 'ongoing', partitions: [], offsets: [], changedMs: nowMs, startedMs: nowMs };
+}
+
+/** A position that was sent again replaces the one before: it is the last that counts. */
+function withOffsets(
+  pending: readonly PendingOffsets[],
+  group: string,
+  offsets: readonly OffsetCommit[],
+): PendingOffsets[] {
+  const replaced = new Set(offsets.map(nameOf));
+  const before = pending.find((one) => one.group === group)?.offsets ?? [];
+  const kept = before.filter((one) => !replaced.has(nameOf(one)));
+  return [...pending.filter((one) => one.group !== group), { group, offsets: [...kept, ...offsets] }];
+}
+
+function fencedBy(held: Transaction): ProducerIdentity {
+  return { producerId: held.producerId, epoch: held.epoch + 1 };
+}
+
+function identityOf({ producerId, epoch }: ProducerIdentity): ProducerIdentity {
+  return { producerId, epoch };
+}
+
+function infoOf(held: Transaction): TransactionInfo {
+  const { transactionalId, producerId, epoch, state, timeoutMs, startedMs, partitions, offsets } = held;
+  const groups = offsets.map((one) => one.group);
+  const started = isOpen(state) && startedMs !== undefined ? { startedMs } : {};
+  return { transactionalId, producerId, epoch, state, timeoutMs, ...started, partitions, groups };
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

@@ -327,7 +327,8 @@ function isDurable({ partition }: Prepared, result: AppendResult): boolean {
 function whatIsWrong(input: AppendInput, header: BatchHeader): string | undefined {
   if (header.sizeBytes !== input.batch.length) return 'bytes follow it; append one batch at a time';
   if (header.control) return 'control batches are written by the log alone';
-  if (header.recordCount !== header.lastOffsetDelta + 1) return 'its offsets have gaps';
+  if (header.recordCount !== header.lastOffsetDelta + 1 && input.trusted !== true)
+    return 'its offsets have gaps';
   if (header.producerId >= 0 && (header.producerEpoch < 0 || header.baseSequence < 0)) {
     return 'it has a producer id without epoch or sequence';
   }

@@ -1,13 +1,7 @@
 import { signal } from '../../kernel/index.ts';
 import type { AbortedTransaction } from '../coordination/index.ts';
 import type { DiskFile } from '../disk.port.ts';
-import {
-  type BatchHeader,
-  type BatchRecord,
-  decompressRecords,
-  encodeBatch,
-  RecordCursor,
-} from '../record-batch/index.ts';
+import { type BatchHeader, type BatchRecord, encodeBatch, RecordCursor } from '../record-batch/index.ts';
 import { type BatchAt, readBatches } from './batch-reader.ts';
 import type { Core } from './core.ts';
 import type { Partition } from './partition.ts';
@@ -80,7 +74,7 @@ class KeyCompactor implements Compactor {
           return false;
         }
         const packed = one.header.compression !== 'none';
-        await visit(one, packed ? await decompressRecords(one.bytes, one.at) : undefined);
+        await visit(one, packed ? await this.#core.decompress(one.bytes, one.at) : undefined);
       }
       return true;
     } finally {

@@ -1,6 +1,7 @@
 import type { Clock, Random } from '../../kernel/index.ts';
 import type { Groups, keyedMutex, Transactions } from '../coordination/index.ts';
 import type { Disk } from '../disk.port.ts';
+import type { Decompress } from '../record-batch/index.ts';
 import type { Appender } from './appender.ts';
 import type { Flusher } from './flusher.ts';
 import type { Partition } from './partition.ts';
@@ -14,6 +15,7 @@ export interface Core {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
+  readonly decompress: Decompress;
   readonly topics: Topics;
   readonly groups: Groups;
   readonly transactions: Transactions;

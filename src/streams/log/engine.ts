@@ -3,6 +3,7 @@ import { MillraceError, signal } from '../../kernel/index.ts';
 import { Groups, keyedMutex, Transactions } from '../coordination/index.ts';
 import type { Disk } from '../disk.port.ts';
 import type { LogStore } from '../port.ts';
+import { type Decompress, decompressRecords } from '../record-batch/index.ts';
 import { createAppender } from './appender.ts';
 import { applyChange } from './apply.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -28,6 +29,8 @@ export interface EmbeddedLogOptions {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
+  /** For what must open a batch: compaction, and looking for times. Where it is called unless told. */
+  readonly decompress?: Decompress;
   readonly tuning?: Partial<LogTuning>;
 }
 
@@ -86,7 +89,7 @@ interface Running {
 
 /** Opens what is on `disk`: the checkpoint, then the write-ahead files over it. */
 async function open(options: EmbeddedLogOptions, tuning: LogTuning): Promise<Running> {
-  const { disk, clock, random } = options;
+  const { disk, clock, random, decompress = decompressRecords } = options;
   const topics = new Topics();
   const partitionsOf = (topic: string): number | undefined => topics.find(topic)?.partitions.length;
   const checkpoint = await readCheckpoint(disk, topics);
@@ -130,6 +133,7 @@ async function open(options: EmbeddedLogOptions, tuning: LogTuning): Promise<Run
     });
   const reader = createReader(files, clock);
   const core: Core = {
+    decompress,
     ...{ disk, clock, random, topics, groups, transactions, files, flusher, appender, reader, garbage },
     mutex: keyedMutex(),
     collectGarbage,
@@ -196,7 +200,8 @@ class DiskLog implements EmbeddedLog {
     });
   };
 
-  readonly #times = (): ReturnType<typeof createTimeSearch> => createTimeSearch(this.#on().core.files);
+  readonly #times = (): ReturnType<typeof createTimeSearch> =>
+    createTimeSearch(this.#on().core.files, this.#on().core.decompress);
 
   readonly name: EmbeddedLog['name'] = 'log';
 

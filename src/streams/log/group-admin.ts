@@ -36,18 +36,20 @@ class GroupFrames implements GroupParts {
   readonly #admin: GroupAdmin = {
     list: () => this.#groups.list(),
     find: (group) => this.#groups.find(group),
+    holder: (group) => this.#groups.holder(group),
+    hold: (group, make, matches) => this.#groups.hold(group, make, matches),
+    pending: (group) => this.#transactions.pendingOffsets(group),
     offsets: (group, partitions) => this.#groups.offsets(group, partitions),
     setOffsets: async (group, offsets, options = {}) => {
-      const { producer, epoch } = options;
+      const { producer, epoch, admit } = options;
       if (!producer) {
-        await this.#write(() =>
-          this.#groups.setOffsets(group, offsets, epoch === undefined ? {} : { epoch }),
-        );
+        await this.#write(() => this.#groups.setOffsets(group, offsets, options));
         return;
       }
       const id = this.#transactions.idOf(producer.producerId);
       await this.#core.mutex(`transaction ${id}`, async () => {
         await this.#write(() => {
+          admit?.();
           const valid = this.#groups.checkOffsets(group, offsets, epoch);
           return this.#transactions.addOffsets(producer, group, valid, this.#clock.now());
         });
@@ -114,7 +116,7 @@ class GroupFrames implements GroupParts {
           known.set(key, found);
           found.catch(() => known.delete(key)); // the caller has the error; the next call tries again
         }
-        return found.then((first) => positionOf(this.#groups.position(share.group, partition)) ?? first);
+        return found.then((first) => this.#groups.position(share.group, partition) ?? first);
       },
       state: async (store, partition) => {
         await this.#settled(share.group);
@@ -134,7 +136,7 @@ class GroupFrames implements GroupParts {
     from: 'start' | 'end',
   ): Promise<Position> => {
     await this.#settled(share.group);
-    const committed = positionOf(this.#groups.position(share.group, partition));
+    const committed = this.#groups.position(share.group, partition);
     if (committed) return committed;
     const bounds = this.#core.topics.partition(partition).bounds();
     const offset = from === 'start' ? bounds.logStartOffset : bounds.highWatermark;
@@ -190,10 +192,4 @@ export function createGroupAdmin(core: Core, states: StateStores, onTransaction:
 
 function sizeOf(batches: readonly Prepared[]): number {
   return batches.reduce((sum, one) => sum + one.batch.length, 0);
-}
-
-function positionOf(committed: Position | undefined): Position | undefined {
-  if (!committed) return undefined;
-  const { offset, done, metadata } = committed;
-  return { offset, done, ...(metadata === undefined ? {} : { metadata }) };
 }

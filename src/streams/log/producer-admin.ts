@@ -119,11 +119,27 @@ class ProducerFrames implements Producers {
       this.#watchTimeouts();
     });
 
-  readonly end: Producers['end'] = (transactionalId, producer, outcome) =>
+  readonly end: Producers['end'] = (transactionalId, producer, outcome, options = {}) =>
     this.#mutex(`transaction ${transactionalId}`, async () => {
-      const end = this.#transactions.prepareEnd(transactionalId, producer, outcome, this.#clock.now());
-      if (end) await this.#finish(transactionalId, () => this.#workOf(end));
+      const { identity, end, changes } = this.#transactions.decideEnd(
+        { transactionalId, producer, outcome, ...options },
+        this.#clock.now(),
+      );
+      if (end) {
+        const work = (): Work => {
+          const { batches, changes: ending } = this.#workOf(end);
+          return { batches, changes: [...ending, ...changes] };
+        };
+        await this.#finish(transactionalId, work);
+      } else if (changes.length > 0) await this.#appender.transact(0, () => ({ batches: [], changes }));
+      return identity;
     });
+
+  readonly transactions: Producers['transactions'] = () => this.#transactions.list();
+  readonly transaction: Producers['transaction'] = (transactionalId) =>
+    this.#transactions.describe(transactionalId);
+  readonly transactionalIdOf: Producers['transactionalIdOf'] = (producerId) =>
+    this.#transactions.idOf(producerId);
 
   readonly active: Producers['active'] = (partition) =>
     this.#core.topics.partition(partition).producers?.active() ?? [];

@@ -1,4 +1,4 @@
-import { decompressRecords, RecordCursor, readBatchHeader } from '../record-batch/index.ts';
+import { type Decompress, RecordCursor, readBatchHeader } from '../record-batch/index.ts';
 import { readBatches } from './batch-reader.ts';
 import type { Partition } from './partition.ts';
 import type { SegmentFiles } from './segment-files.ts';
@@ -21,10 +21,11 @@ async function firstRecord(
   at: number,
   from: number,
   accept: Accept,
+  decompress: Decompress,
 ): Promise<TimedOffset | undefined> {
   const header = readBatchHeader(batch, at);
   if (header.control) return undefined;
-  const records = header.compression === 'none' ? undefined : await decompressRecords(batch, at);
+  const records = header.compression === 'none' ? undefined : await decompress(batch, at);
   const cursor = new RecordCursor(batch, at, records);
   while (cursor.next()) {
     if (cursor.offset >= from && accept(cursor.timeMs))
@@ -33,7 +34,7 @@ async function firstRecord(
   return undefined;
 }
 
-export function createTimeSearch(files: SegmentFiles): TimeSearch {
+export function createTimeSearch(files: SegmentFiles, decompress: Decompress): TimeSearch {
   const search = async (
     partition: Partition,
     leastMs: number,
@@ -46,7 +47,7 @@ export function createTimeSearch(files: SegmentFiles): TimeSearch {
         const from = open.index.floorOfTime(leastMs);
         for await (const one of readBatches(open.file, segment, from)) {
           if (one.kind === 'damage' || one.header.maxTimestampMs < leastMs) continue;
-          const found = await firstRecord(one.bytes, one.at, partition.logStart, accept);
+          const found = await firstRecord(one.bytes, one.at, partition.logStart, accept, decompress);
           if (found) return found;
         }
       } finally {
@@ -65,7 +66,7 @@ export function createTimeSearch(files: SegmentFiles): TimeSearch {
     for (const entry of entries) {
       if (entry.lastOffset >= partition.durableEnd) break;
       if (entry.maxTimestampMs < leastMs) continue;
-      const found = await firstRecord(entry.batch, 0, partition.logStart, accept);
+      const found = await firstRecord(entry.batch, 0, partition.logStart, accept, decompress);
       if (found) return found;
     }
     return undefined;

@@ -7,7 +7,7 @@ import {
   siblingModule,
   type Workers,
 } from '../../kernel/index.ts';
-import { INTERNAL_PREFIX, invalidStreamOf } from '../definitions/names.ts';
+import { INTERNAL_PREFIX } from '../definitions/names.ts';
 import type { OpenStream, Registry } from '../definitions/registry.ts';
 import { jsonError, requireUtf8, scanWhole, type WholeScan } from '../json/check.ts';
 import { type LineIndex, LineIndexer, PLACE } from '../json/lines.ts';
@@ -16,6 +16,7 @@ import type { AppendInput, AppendResult, LogStore, ProducerIdentity } from '../p
 import { WriterBuffers } from '../record-batch/index.ts';
 import type { PublishOptions, PublishRecord, PublishResult } from '../service.ts';
 import { encodePending, type PendingBatch } from './batcher.ts';
+import { ensureInvalidStream } from './divert.ts';
 import { Draft, type DraftRecord } from './draft.ts';
 import { isPlainJson } from './json-value.ts';
 
@@ -242,18 +243,9 @@ class StreamPublisher implements Publisher {
     return this.#workers!.run(CHECK_VALUE, input, { transfer: [value.buffer] });
   }
 
-  /** The stream for records that do not fit comes into being with the first of them. */
   async #prepareInvalid({ diverted, stream }: Draft): Promise<void> {
-    const name = invalidStreamOf(stream.topic.name);
-    if (diverted.length === 0 || this.#log.topics.find(name)) return;
-    const { retentionMs, retentionBytes } = stream.settings;
-    const owner = stream.definition?.owner;
-    await this.#registry.define({
-      name,
-      retentionMs,
-      retentionBytes,
-      ...(owner === undefined ? {} : { owner }),
-    });
+    if (diverted.length === 0) return;
+    await ensureInvalidStream({ log: this.#log, registry: this.#registry }, stream);
   }
 
   #input(pending: PendingBatch, timeMs: number, { acks, producer }: PublishOptions): AppendInput {

@@ -1,5 +1,5 @@
 import type { FetchResult } from '../port.ts';
-import { decompressRecords, RecordCursor, readMarker, splitBatches } from '../record-batch/index.ts';
+import { type Decompress, RecordCursor, readMarker, splitBatches } from '../record-batch/index.ts';
 import type { ReadRecord } from '../service.ts';
 
 export interface Decoded {
@@ -20,7 +20,11 @@ interface Wanted {
  * transactions are passed over, as a Kafka consumer does it: a producer in `aborted` is left out from its first offset
  * up to its abort marker. Throws BATCH_INVALID.
  */
-export async function decodeFetched(fetched: FetchResult, wanted: Wanted): Promise<Decoded> {
+export async function decodeFetched(
+  fetched: FetchResult,
+  wanted: Wanted,
+  decompress: Decompress,
+): Promise<Decoded> {
   const { batches } = fetched;
   const pending = [...fetched.aborted].sort((left, right) => left.firstOffset - right.firstOffset);
   const aborted = new Set<number>();
@@ -33,7 +37,7 @@ export async function decodeFetched(fetched: FetchResult, wanted: Wanted): Promi
     if (header.control) {
       if (readMarker(batches, position) === 'abort') aborted.delete(header.producerId);
     } else if (!(header.transactional && aborted.has(header.producerId))) {
-      const unpacked = header.compression === 'none' ? undefined : await decompressRecords(batches, position);
+      const unpacked = header.compression === 'none' ? undefined : await decompress(batches, position);
       if (takeRecords(new RecordCursor(batches, position, unpacked), wanted, records)) {
         return { records, nextOffset: records.at(-1)!.offset + 1 };
       }

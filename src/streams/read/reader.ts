@@ -1,6 +1,7 @@
 import { type Clock, MillraceError } from '../../kernel/index.ts';
 import type { Registry } from '../definitions/registry.ts';
 import type { LogStore, TopicPartition } from '../port.ts';
+import type { Decompress } from '../record-batch/index.ts';
 import type { FollowOptions, ReadOptions, ReadRecord, ReadResult } from '../service.ts';
 import { decodeFetched } from './decode.ts';
 import { resolvePosition } from './position.ts';
@@ -18,9 +19,10 @@ interface ReaderParts {
   readonly log: LogStore;
   readonly registry: Registry;
   readonly clock: Clock;
+  readonly decompress: Decompress;
 }
 
-export function createReader({ log, registry, clock }: ReaderParts): Reader {
+export function createReader({ log, registry, clock, decompress }: ReaderParts): Reader {
   const checkPartition = ({ topic, partition }: TopicPartition): void => {
     const { partitions } = registry.open(topic).topic;
     if (Number.isInteger(partition) && partition >= 0 && partition < partitions) return;
@@ -39,7 +41,11 @@ export function createReader({ log, registry, clock }: ReaderParts): Reader {
     // Batches that hold nothing for the reader (markers, aborted transactions) are passed over, not handed out as an end.
     for (let from = offset; ; ) {
       const fetched = await log.fetch({ topic, partition, offset: from, maxBytes, isolation });
-      const { records, nextOffset } = await decodeFetched(fetched, { topic, partition, offset: from, limit });
+      const { records, nextOffset } = await decodeFetched(
+        fetched,
+        { topic, partition, offset: from, limit },
+        decompress,
+      );
       const { highWatermark, lastStableOffset, logStartOffset } = fetched;
       if (records.length > 0 || nextOffset === from) {
         return { records, nextOffset, highWatermark, lastStableOffset, logStartOffset };
@@ -58,7 +64,7 @@ export function createReader({ log, registry, clock }: ReaderParts): Reader {
   };
 }
 
-interface FollowerParts extends ReaderParts {
+interface FollowerParts extends Omit<ReaderParts, 'decompress'> {
   readonly read: Reader['read'];
 }
 

@@ -1,5 +1,6 @@
 import { varintSize, writeInt16, writeInt32, writeInt64, writeVarint } from './bytes.ts';
-import { BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, batchInvalid, writeCrc } from './header.ts';
+import { compressNow } from './compression.ts';
+import { BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, batchInvalid, COMPRESSIONS, writeCrc } from './header.ts';
 
 export interface BatchRecord {
   readonly key?: Uint8Array | null;
@@ -28,7 +29,7 @@ export interface BatchOptions {
   readonly control?: boolean;
   /** Offsets relative to the base, ascending, one a record, for batches with gaps (compaction). */
   readonly offsetDeltas?: readonly number[];
-  /** Keeps the last offset of a batch whose last records are gone. */
+  /** Keeps the last offset of a batch whose last records, or all of them, are gone. */
   readonly lastOffsetDelta?: number;
 }
 
@@ -68,12 +69,12 @@ function writeHeaders(target: Uint8Array, at: number, headers: readonly BatchRec
 
 /**
  * One RecordBatch v2 of `records` in one buffer of exactly its size, uncompressed, with its CRC. Offsets are counted from
- * `baseOffset` (the log stamps it over). Throws BATCH_INVALID for an empty batch.
+ * `baseOffset` (the log stamps it over). Throws BATCH_INVALID for an empty batch without `lastOffsetDelta`.
  */
 export function encodeBatch(records: readonly BatchRecord[], options: BatchOptions): Uint8Array {
   const count = records.length;
-  if (count === 0) throw batchInvalid('it has no records');
-  const baseTimeMs = records[0]!.timeMs ?? options.timeMs;
+  if (count === 0 && options.lastOffsetDelta === undefined) throw batchInvalid('it has no records');
+  const baseTimeMs = records[0]?.timeMs ?? options.timeMs;
   const bodies = new Array<number>(count);
   let maxTimeMs = baseTimeMs;
   let size = BATCH_HEADER_BYTES;
@@ -102,6 +103,18 @@ export function encodeBatch(records: readonly BatchRecord[], options: BatchOptio
   }
   const lastOffsetDelta = options.lastOffsetDelta ?? options.offsetDeltas?.at(-1) ?? count - 1;
   writeBatchHeader(batch, options, { count, baseTimeMs, maxTimeMs, lastOffsetDelta });
+  return batch;
+}
+
+/** The same batch with its records compressed, by this thread. */
+export function packBatch(plain: Uint8Array, compression: 'gzip' | 'zstd'): Uint8Array {
+  const records = compressNow(plain.subarray(BATCH_HEADER_BYTES), compression);
+  const batch = new Uint8Array(BATCH_HEADER_BYTES + records.length);
+  batch.set(plain.subarray(0, BATCH_HEADER_BYTES));
+  batch.set(records, BATCH_HEADER_BYTES);
+  writeInt32(batch, 8, batch.length - BATCH_PREFIX_BYTES);
+  batch[22] = (plain[22]! & ~7) | COMPRESSIONS.indexOf(compression);
+  writeCrc(batch, 0);
   return batch;
 }
 

@@ -1,4 +1,10 @@
-export { decompressRecords, MAX_DECOMPRESSED_BYTES } from './compression.ts';
+export {
+  compressNow,
+  type Decompress,
+  decompressNow,
+  decompressRecords,
+  MAX_DECOMPRESSED_BYTES,
+} from './compression.ts';
 export { crc32c } from './crc32c.ts';
 export { type DecodedRecord, decodeBatch, decodeBatches, RecordCursor, readMarker } from './decode.ts';
 export {
@@ -7,6 +13,7 @@ export {
   type BatchRecordHeader,
   encodeBatch,
   encodeMarker,
+  packBatch,
 } from './encode.ts';
 export {
   BATCH_HEADER_BYTES,

@@ -1,0 +1,343 @@
+import type { Buffer } from 'node:buffer';
+import type { Socket } from 'node:net';
+import {
+  type Clock,
+  type Guard,
+  type GuardAction,
+  MillraceError,
+  type Principal,
+  signal,
+} from '../../kernel/index.ts';
+import type { Budget } from './budget.ts';
+import { Chunks } from './chunks.ts';
+import type { Api, ResponseOf } from './codec/fields.ts';
+import {
+  type RequestHeader,
+  readRequest,
+  readRequestHeader,
+  SIZE_BYTES,
+  writeResponse,
+} from './codec/frame.ts';
+import { Malformed, Reader } from './codec/reader.ts';
+import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from './errors.ts';
+import type { BrokerAddress, Handler, RequestContext } from './handler.ts';
+import { ApiVersions } from './messages/metadata.ts';
+import type { Outgoing } from './outgoing.ts';
+import { type HandlerRegistry, versionsOf } from './registry.ts';
+
+export interface ConnectionLimits {
+  /** Largest request. */
+  readonly requestBytes: number;
+  /** Requests of one connection that wait for their turn; past it nothing more is read. */
+  readonly queuedRequests: number;
+}
+
+export interface ConnectionParts {
+  readonly socket: Socket;
+  readonly principal: Principal;
+  readonly guard: Guard;
+  readonly clock: Clock;
+  readonly registry: HandlerRegistry;
+  readonly budget: Budget;
+  readonly outgoing: Outgoing;
+  readonly limits: ConnectionLimits;
+  readonly advertised: BrokerAddress | undefined;
+  /** The door's: fires when it stops. */
+  readonly closing: AbortSignal;
+}
+
+/** An answer's place in the order of requests. */
+interface Slot {
+  readonly bytes: number;
+  chunks: readonly Uint8Array[] | undefined;
+}
+
+/**
+ * One client. Requests are handled in the order they came, the next when the one before is answered or has called
+ * `proceed`; answers leave in that order. C1 what is not answered yet is bounded, per connection in number and over
+ * all connections in bytes: past it the socket is not read. C2 nothing begins while the client does not take what was
+ * answered. C3 whatever is no request ends the connection, and nothing else.
+ */
+export class Connection {
+  readonly #parts: ConnectionParts;
+  readonly #socket: Socket;
+  readonly #arrived = new Chunks();
+  readonly #queue: Buffer[] = [];
+  readonly #slots: Slot[] = [];
+  readonly #ended = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #peer: string;
+  readonly #resume = (): void => this.#granted();
+  /** Size of the frame that is arriving; its bytes are taken from the budget. */
+  #frameBytes: number | undefined;
+  #waitsForBudget = false;
+  #running = false;
+  #refusing = false;
+  #corked = false;
+  lastActivityMs: number;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#socket = parts.socket;
+    this.#peer = plainAddress(parts.socket.remoteAddress);
+    this.#signal = AbortSignal.any([this.#ended.signal, parts.closing]);
+    this.lastActivityMs = parts.clock.monotonic();
+    this.#socket.on('data', (chunk: Buffer) => this.#onData(chunk));
+    this.#socket.on('drain', () => this.#advance());
+    this.#socket.on('error', () => this.#socket.destroy());
+    this.#socket.on('close', () => this.#onClose());
+  }
+
+  /** Nothing is being handled or answered. */
+  get idle(): boolean {
+    return this.#slots.length === 0 && this.#queue.length === 0;
+  }
+
+  /** A request has begun to arrive and is not complete. */
+  get arriving(): boolean {
+    return this.#frameBytes !== undefined || this.#arrived.sizeBytes > 0;
+  }
+
+  /** Takes no more requests, answers those that have begun, then ends. */
+  refuse(): void {
+    this.#refusing = true;
+    for (const frame of this.#queue.splice(0)) this.#parts.budget.give(frame.length);
+    if (this.idle) this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #onData(chunk: Buffer): void {
+    this.lastActivityMs = this.#parts.clock.monotonic();
+    if (this.#refusing) return;
+    this.#arrived.push(chunk);
+    this.#parse();
+  }
+
+  #parse(): void {
+    for (;;) {
+      if (this.#waitsForBudget) return;
+      if (this.#queue.length >= this.#parts.limits.queuedRequests) return void this.#socket.pause();
+      if (this.#frameBytes === undefined && !this.#beginFrame()) return;
+      if (this.#frameBytes === undefined || this.#arrived.sizeBytes < this.#frameBytes) return;
+      this.#queue.push(this.#arrived.take(this.#frameBytes));
+      this.#frameBytes = undefined;
+      this.#advance();
+    }
+  }
+
+  /** Reads the size of the next frame and takes its bytes from the budget; false when either has to wait. */
+  #beginFrame(): boolean {
+    if (this.#arrived.sizeBytes < SIZE_BYTES) return false;
+    const size = this.#arrived.take(SIZE_BYTES).readInt32BE(0);
+    // The shortest request has a header of ten bytes.
+    if (size < 10 || size > this.#parts.limits.requestBytes) {
+      this.#end(
+        `it announces a request of ${size} bytes; at most ${this.#parts.limits.requestBytes} are taken`,
+      );
+      return false;
+    }
+    this.#frameBytes = size;
+    if (this.#parts.budget.take(size, this.#resume)) return true;
+    this.#waitsForBudget = true;
+    this.#socket.pause();
+    return false;
+  }
+
+  #granted(): void {
+    this.#waitsForBudget = false;
+    this.#socket.resume();
+    this.#parse();
+  }
+
+  /** Begins what may begin. */
+  #advance(): void {
+    while (!this.#running && this.#queue.length > 0 && !this.#socket.writableNeedDrain) {
+      const frame = this.#queue.shift()!;
+      if (this.#queue.length === this.#parts.limits.queuedRequests - 1) {
+        this.#socket.resume();
+        setImmediate(() => this.#parse());
+      }
+      this.#begin(frame);
+    }
+  }
+
+  #begin(frame: Buffer): void {
+    const slot: Slot = { bytes: frame.length, chunks: undefined };
+    this.#slots.push(slot);
+    this.#running = true;
+    let proceeded = false;
+    const proceed = (): void => {
+      if (proceeded) return;
+      proceeded = true;
+      this.#running = false;
+      // Not within the handler that called: it may still be at its own first steps.
+      process.nextTick(() => this.#advance());
+    };
+    const done = (chunks: readonly Uint8Array[]): void => {
+      slot.chunks = chunks;
+      this.#parts.budget.give(slot.bytes);
+      this.#flush();
+      proceed();
+    };
+    try {
+      const answer = this.#serve(frame, proceed);
+      if (answer instanceof Promise) {
+        answer.then(done, (error: unknown) => this.#failed(slot, error));
+      } else done(answer);
+    } catch (error) {
+      this.#failed(slot, error);
+    }
+  }
+
+  #failed(slot: Slot, error: unknown): void {
+    this.#parts.budget.give(slot.bytes);
+    slot.chunks = [];
+    if (error instanceof Malformed || error instanceof KafkaError) {
+      this.#end(error.message);
+      return;
+    }
+    signal('platform.log', {
+      level: 'error',
+      room: 'gateway',
+      message: `A request of a Kafka client at ${this.#peer} failed.`,
+      error,
+    });
+    this.#socket.destroy();
+  }
+
+  #serve(frame: Buffer, proceed: () => void): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+    const reader = new Reader(frame);
+    const header = readRequestHeader(reader);
+    const handler = this.#parts.registry.find(header.apiKey);
+    if (!handler) throw new Malformed(`there is no API ${header.apiKey}`);
+    const { api } = handler;
+    const versions = versionsOf(handler);
+    if (header.apiVersion < versions.from || header.apiVersion > versions.to) {
+      return this.#unsupported(handler, header);
+    }
+    const request = readRequest(reader, api, header.apiVersion);
+    const write = (response: ResponseOf<Api> | undefined): readonly Uint8Array[] =>
+      response === undefined ? [] : writeResponse(api, header.apiVersion, header.correlationId, response);
+    const refused = (error: unknown): readonly Uint8Array[] => {
+      const response = errorResponse(handler, error);
+      if (!response) throw error;
+      return write(response);
+    };
+    try {
+      const answer = handler.handle(request, this.#contextOf(header, proceed));
+      return answer instanceof Promise ? answer.then(write).catch(refused) : write(answer);
+    } catch (error) {
+      return refused(error);
+    }
+  }
+
+  /** A client that asks for newer versions than are known learns which are (KIP-511); others have asked before. */
+  #unsupported({ api }: Handler, header: RequestHeader): readonly Uint8Array[] {
+    if (api.key !== ApiVersions.key) {
+      throw new Malformed(`version ${header.apiVersion} of ${api.name} is not served`);
+    }
+    const apiKeys = this.#parts.registry.advertised.map(({ apiKey, versions }) => ({
+      apiKey,
+      minVersion: versions.from,
+      maxVersion: versions.to,
+    }));
+    const response = { errorCode: KAFKA_ERRORS.UNSUPPORTED_VERSION, apiKeys };
+    return writeResponse(ApiVersions, 0, header.correlationId, response);
+  }
+
+  #contextOf(header: RequestHeader, proceed: () => void): RequestContext {
+    const { guard, principal, advertised, outgoing } = this.#parts;
+    return {
+      version: header.apiVersion,
+      clientId: header.clientId,
+      principal,
+      peer: this.#peer,
+      broker: advertised ?? {
+        host: plainAddress(this.#socket.localAddress),
+        port: this.#socket.localPort ?? 0,
+      },
+      mostResponseBytes: outgoing.mostBytes,
+      signal: this.#signal,
+      permits: (action, resource) => isPermitted(guard, principal, action, resource),
+      proceed,
+    };
+  }
+
+  /** Sends the answers whose turn it is; all of one turn of the event loop leave in one write. */
+  #flush(): void {
+    while (this.#slots[0]?.chunks) {
+      const { chunks } = this.#slots.shift()!;
+      if (chunks!.length === 0) continue;
+      if (!this.#corked) {
+        this.#corked = true;
+        this.#socket.cork();
+        process.nextTick(() => {
+          this.#corked = false;
+          this.#socket.uncork();
+        });
+      }
+      this.#send(chunks!);
+    }
+    if (this.#refusing && this.idle) this.#socket.end();
+  }
+
+  #send(chunks: readonly Uint8Array[]): void {
+    const { outgoing } = this.#parts;
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    outgoing.add(bytes);
+    const last = chunks.length - 1;
+    chunks.forEach((chunk, index) => {
+      // Called when the system has it, and when the connection ends before.
+      if (index === last) this.#socket.write(chunk, () => outgoing.taken(bytes));
+      else this.#socket.write(chunk);
+    });
+  }
+
+  #end(why: string): void {
+    const message = `The connection of a Kafka client at ${this.#peer} was ended: ${why}`;
+    signal('platform.log', { level: 'debug', room: 'gateway', message });
+    this.#socket.destroy();
+  }
+
+  #onClose(): void {
+    const { budget } = this.#parts;
+    this.#refusing = true;
+    this.#ended.abort();
+    if (this.#waitsForBudget) budget.forget(this.#resume);
+    else if (this.#frameBytes !== undefined) budget.give(this.#frameBytes);
+    for (const frame of this.#queue.splice(0)) budget.give(frame.length);
+  }
+}
+
+/** An answer that says only the error's code, where the API has a place for one. */
+function errorResponse({ api }: Handler, error: unknown): ResponseOf<Api> | undefined {
+  if (!(error instanceof KafkaError || error instanceof MillraceError)) return undefined;
+  const response: { [name: string]: unknown } = {};
+  for (const [name, { spec }] of Object.entries(api.response)) {
+    if (name === 'errorCode') response[name] = kafkaErrorCode(error);
+    else if (name === 'errorMessage') response[name] = error.message;
+    else if (spec.type.kind === 'array') response[name] = [];
+    else if (spec.type.kind === 'string') response[name] = '';
+    else if (spec.type.kind === 'bytes') response[name] = new Uint8Array(0);
+    else if (spec.fallback === undefined) response[name] = 0;
+  }
+  return 'errorCode' in response ? response : undefined;
+}
+
+function isPermitted(guard: Guard, principal: Principal, action: GuardAction, resource: string): boolean {
+  try {
+    guard.permit(principal, action, resource);
+    return true;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'FORBIDDEN') return false;
+    throw error;
+  }
+}
+
+/** `::ffff:10.0.0.1`, an IPv4 address on a socket for both, is `10.0.0.1`. */
+function plainAddress(address: string | undefined): string {
+  return (address ?? '').replace(/^::ffff:(?=\d+\.)/, '');
+}

@@ -1,0 +1,66 @@
+import type { Clock, GuardAction, Principal, Random, SectionValues } from '../../kernel/index.ts';
+import type { Streams } from '../../streams/index.ts';
+import type { Api, RequestOf, ResponseOf, VersionRange } from './codec/fields.ts';
+import type { kafkaSection } from './config.ts';
+import type { Topics } from './topics.ts';
+
+/** What handlers work on: made once per door. */
+export interface Broker {
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly cluster: Cluster;
+  readonly topics: Topics;
+  readonly config: SectionValues<typeof kafkaSection>;
+}
+
+/** There is one broker; clients of every size find all partitions and all groups on it. */
+export interface Cluster {
+  /** The same for the life of the data; known once the door is open. */
+  readonly id: string;
+  readonly nodeId: number;
+}
+
+/** How a client reaches the broker again: as the operator advertises it, else as it came in. */
+export interface BrokerAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** One request as its handler sees it. */
+export interface RequestContext {
+  /** Of the request; the response is written in the same. */
+  readonly version: number;
+  readonly clientId: string | null;
+  readonly principal: Principal;
+  /** Address of the peer, without its port. */
+  readonly peer: string;
+  readonly broker: BrokerAddress;
+  /** What an answer should not exceed now: less while clients are slow to take what they asked for. */
+  readonly mostResponseBytes: number;
+  /** Fires when the connection or the door ends: what waits for this request waits no longer. */
+  readonly signal: AbortSignal;
+  /** Whether the principal may; where it may not, the API's own authorization error is the answer. */
+  permits(action: GuardAction, resource: string): boolean;
+  /**
+   * Lets the next request of the connection begin before this one is answered. A request whose effects are in order by
+   * then calls it (Produce, once everything is appended); answers leave in the order of the requests in any case.
+   */
+  proceed(): void;
+}
+
+/** One API: every file of `handlers/` makes one of these. */
+export interface Handler<Of extends Api = Api> {
+  readonly api: Of;
+  /** What is served and advertised; all that the table describes, unless told. */
+  readonly versions?: VersionRange;
+  /**
+   * Throws KafkaError or MillraceError only where the whole request fails: the answer is then one with the error's code
+   * and nothing else, or the end of the connection where the API has no place for a code. Errors of one topic or
+   * partition have their places in the response. Undefined: no answer is sent (Produce with acks 0).
+   */
+  handle(
+    request: RequestOf<Of>,
+    context: RequestContext,
+  ): ResponseOf<Of> | undefined | Promise<ResponseOf<Of> | undefined>;
+}

@@ -1,0 +1,46 @@
+import type { Random, SectionValues, StateStore } from '../../kernel/index.ts';
+import type { Streams } from '../../streams/index.ts';
+import type { kafkaSection } from './config.ts';
+import { createKafkaDoor, type KafkaDoor, type KafkaDoorOptions } from './door.ts';
+import type { Cluster } from './handler.ts';
+import { createHandlers } from './handlers/index.ts';
+import { createHandlerRegistry } from './registry.ts';
+import { Topics } from './topics.ts';
+
+export interface KafkaOptions extends Omit<KafkaDoorOptions, 'registry'> {
+  readonly streams: Streams;
+  readonly state: StateStore;
+  readonly random: Random;
+  readonly config: SectionValues<typeof kafkaSection>;
+}
+
+const TABLE = 'gateway.kafka';
+
+/** The Kafka port with everything behind it. */
+export function createKafka(options: KafkaOptions): KafkaDoor {
+  const { streams, state, clock, random, config } = options;
+  const cluster = { id: '', nodeId: 0 };
+  const broker = { streams, clock, random, config, cluster, topics: new Topics(streams.log) };
+  const door = createKafkaDoor({ ...options, registry: createHandlerRegistry(createHandlers(broker)) });
+  return {
+    name: door.name,
+    get address() {
+      return door.address;
+    },
+    async start() {
+      cluster.id = await clusterId(state, random);
+      await door.start();
+    },
+    refuse: () => door.refuse(),
+    stop: (deadline) => door.stop(deadline),
+  };
+}
+
+/** Made with the data and kept with it: clients tell clusters apart by it. 22 characters, as Apache Kafka's. */
+async function clusterId(state: StateStore, random: Random): Promise<Cluster['id']> {
+  const stored = await state.get(TABLE, 'cluster');
+  if (stored) return stored.value as string;
+  const id = Buffer.from(random.bytes(16)).toString('base64url');
+  await state.transact([{ kind: 'put', table: TABLE, key: 'cluster', value: id, expect: 0 }]);
+  return id;
+}

@@ -1,0 +1,51 @@
+import type { ResponseOf, VersionRange } from './codec/fields.ts';
+import type { Handler } from './handler.ts';
+import { ApiVersions } from './messages/metadata.ts';
+import { Produce } from './messages/produce.ts';
+
+/** The APIs that the door serves, by key. */
+export interface HandlerRegistry {
+  find(apiKey: number): Handler | undefined;
+  /** What ApiVersions tells, by key. */
+  readonly advertised: readonly { readonly apiKey: number; readonly versions: VersionRange }[];
+}
+
+export const versionsOf = (handler: Handler): VersionRange => handler.versions ?? handler.api.versions;
+
+/** Puts handlers together with ApiVersions itself, whose answer is what they are. */
+export function createHandlerRegistry(handlers: readonly Handler[]): HandlerRegistry {
+  const byKey = new Map<number, Handler>();
+  const advertised: { apiKey: number; versions: VersionRange }[] = [];
+  for (const handler of [apiVersionsHandler(advertised), ...handlers]) {
+    const { key, name } = handler.api;
+    if (byKey.has(key)) throw new TypeError(`Two handlers serve ${name}.`);
+    byKey.set(key, handler);
+    advertised.push({ apiKey: key, versions: advertisedVersions(handler) });
+  }
+  advertised.sort((left, right) => left.apiKey - right.apiKey);
+  return { find: (apiKey) => byKey.get(apiKey), advertised };
+}
+
+/**
+ * librdkafka before 2.11 takes a broker that does not list the first versions of Produce for one that cannot compress
+ * (KAFKA-18659); Apache Kafka lists them too without serving them.
+ */
+function advertisedVersions(handler: Handler): VersionRange {
+  const versions = versionsOf(handler);
+  return handler.api.key === Produce.key ? { ...versions, from: 0 } : versions;
+}
+
+function apiVersionsHandler(advertised: HandlerRegistry['advertised']): Handler {
+  return {
+    api: ApiVersions,
+    handle: (): ResponseOf<typeof ApiVersions> => ({
+      errorCode: 0,
+      apiKeys: advertised.map(({ apiKey, versions }) => ({
+        apiKey,
+        minVersion: versions.from,
+        maxVersion: versions.to,
+      })),
+      finalizedFeaturesEpoch: -1,
+    }),
+  };
+}

@@ -1,0 +1,93 @@
+import { MillraceError } from '../../../kernel/index.ts';
+
+/**
+ * How trees are boosted. The names follow LightGBM and XGBoost (in their order: `num_iterations`/`n_estimators`,
+ * `learning_rate`/`eta`, `num_leaves`/`max_leaves`, `max_depth`, `min_data_in_leaf`, `min_child_weight`, `lambda_l2`/
+ * `reg_lambda`, `min_gain_to_split`/`gamma`, `bagging_fraction`/`subsample`, `feature_fraction`/`colsample_bytree`,
+ * `max_bin`, `grow_policy`).
+ */
+export interface BoostingSettings {
+  readonly objective: 'binary' | 'multiclass' | 'regression';
+  /** Trees, or trees for each class. */
+  readonly rounds: number;
+  readonly learningRate: number;
+  /** 'leaf': always the leaf with the largest gain next; 'depth': level by level. */
+  readonly grow: 'leaf' | 'depth';
+  readonly maxLeaves: number;
+  /** 0: no limit. */
+  readonly maxDepth: number;
+  readonly minDataInLeaf: number;
+  /** Least sum of hessians in a leaf. */
+  readonly minChildWeight: number;
+  readonly lambdaL2: number;
+  readonly minSplitGain: number;
+  /** Part of the rows that each round sees. */
+  readonly subsample: number;
+  /** Part of the columns that each tree sees. */
+  readonly columnSample: number;
+  readonly maxBins: number;
+  /** By column name: 1, the answer never falls as the column grows; -1, it never rises. */
+  readonly monotone: { readonly [column: string]: 1 | -1 };
+  /** How much rows of a class count, by its name; 1 for others. `'balanced'`: all classes count the same in sum. */
+  readonly classWeights: 'balanced' | { readonly [label: string]: number };
+  /** Stops when the metric on the validation rows has not got better for so many rounds; 0: never. */
+  readonly earlyStoppingRounds: number;
+  readonly seed: number;
+}
+
+export const BOOSTING_DEFAULTS: Omit<BoostingSettings, 'objective'> = {
+  rounds: 100,
+  learningRate: 0.1,
+  grow: 'leaf',
+  maxLeaves: 31,
+  maxDepth: 0,
+  minDataInLeaf: 20,
+  minChildWeight: 1e-3,
+  lambdaL2: 0,
+  minSplitGain: 0,
+  subsample: 1,
+  columnSample: 1,
+  maxBins: 255,
+  monotone: {},
+  classWeights: {},
+  earlyStoppingRounds: 0,
+  seed: 1,
+};
+
+/** Each number's bounds: at least, at most, whole or not. */
+const RANGES: { readonly [name: string]: readonly [low: number, high: number, whole: boolean] } = {
+  rounds: [1, 10_000, true],
+  learningRate: [1e-6, 10, false],
+  maxLeaves: [2, 65_536, true],
+  maxDepth: [0, 64, true],
+  minDataInLeaf: [1, 1e9, true],
+  minChildWeight: [0, 1e12, false],
+  lambdaL2: [0, 1e12, false],
+  minSplitGain: [0, 1e12, false],
+  subsample: [0.001, 1, false],
+  columnSample: [0.001, 1, false],
+  maxBins: [2, 255, true],
+  earlyStoppingRounds: [0, 10_000, true],
+  seed: [0, 4_294_967_295, true],
+};
+
+/** Throws INVALID_INPUT that names every setting out of its range, and monotone columns that do not exist. */
+export function checkBoostingSettings(settings: BoostingSettings, columns: readonly string[]): void {
+  const problems = Object.entries(RANGES).flatMap(([name, [low, high, whole]]) => {
+    const value = settings[name as keyof BoostingSettings] as number;
+    if (value >= low && value <= high && (!whole || Number.isInteger(value))) return [];
+    return [{ path: `/${name}`, message: `must be a ${whole ? 'whole ' : ''}number from ${low} to ${high}` }];
+  });
+  for (const [column, direction] of Object.entries(settings.monotone)) {
+    if (!columns.includes(column)) {
+      problems.push({ path: `/monotone/${column}`, message: 'is not a column of the rows' });
+    }
+    if (direction !== 1 && direction !== -1) {
+      problems.push({ path: `/monotone/${column}`, message: 'must be 1 or -1' });
+    }
+  }
+  if (problems.length === 0) return;
+  throw new MillraceError('INVALID_INPUT', 'The settings of the trees do not fit: see the problems.', {
+    errors: problems,
+  });
+}

@@ -1,0 +1,59 @@
+import { boost, probabilitiesOf } from '../boosting/booster.ts';
+import type { BoostingSettings } from '../boosting/settings.ts';
+import type { Dataset } from '../dataset.ts';
+import { treeAttributes } from '../export/trees.ts';
+import type { Fitted, OnProgress } from '../fitted.ts';
+import { rawScores, type TreeEnsemble } from '../trees.ts';
+
+export function fitBoostedTrees(
+  dataset: Dataset & { readonly label: Float64Array },
+  settings: Omit<BoostingSettings, 'objective'>,
+  validation: Dataset | undefined,
+  onProgress?: OnProgress,
+): Fitted {
+  const classes = dataset.classes;
+  const objective = !classes ? 'regression' : classes.length === 2 ? 'binary' : 'multiclass';
+  const { ensemble, rounds } = boost(
+    dataset,
+    { ...settings, objective },
+    validation,
+    onProgress &&
+      ((progress) => {
+        const { done, of, validation: loss } = progress;
+        onProgress({ done, of, ...(loss === undefined ? {} : { loss }) });
+      }),
+  );
+  return {
+    outputs: classes?.length ?? 1,
+    predict(columns, rows) {
+      const scores = rawScores(
+        ensemble,
+        columns.map(({ values }) => values),
+        rows,
+      );
+      return objective === 'regression' ? scores : probabilitiesOf(scores, objective, ensemble.base.length);
+    },
+    build(graph, columns) {
+      const raw = classes ? 'raw' : 'value';
+      graph.ml('TreeEnsembleRegressor', [columns], raw, treeAttributes(ensemble));
+      if (classes) graph.classes(raw, classes, ensemble.base.length);
+      else graph.output('value', 'float32', 1);
+    },
+    importance: gains(ensemble, dataset.columns.length),
+    facts: { rounds },
+  };
+}
+
+/** Each column's part of what all splits gained. */
+function gains({ trees }: TreeEnsemble, columns: number): Float64Array {
+  const sums = new Float64Array(columns);
+  let total = 0;
+  for (const tree of trees) {
+    for (let node = 0; node < tree.left.length; node++) {
+      if (tree.left[node]! < 0) continue;
+      sums[tree.feature[node]!]! += tree.gain[node]!;
+      total += tree.gain[node]!;
+    }
+  }
+  return total > 0 ? sums.map((sum) => sum / total) : sums;
+}
