@@ -30,10 +30,10 @@ const MAY_IMPORT: { readonly [room: string]: readonly string[] } = {
 
 /** Doors beside `index.ts`: the ports, what is spoken across them, and the rules that every log store shares. */
 const ADAPTER_DOORS =
-  /^[a-z-]+\/([a-z-]+\.)?port\.ts$|^functions\/protocol\.ts$|^streams\/(record-batch|coordination)\/index\.ts$/;
+  /^[a-z-]+\/([a-z-]+\.)?port\.ts$|^functions\/protocol\.ts$|^streams\/(record-batch|kafka-protocol|coordination)\/index\.ts$/;
 
 /** Formats that are doors of their own: an instance in a worker loads them without the room behind. */
-const FORMAT_DOORS = new Set(['streams/record-batch/index.ts']);
+const FORMAT_DOORS = new Set(['streams/record-batch/index.ts', 'streams/kafka-protocol/index.ts']);
 
 /** A function's own lines: functions inside it count for themselves, so that a closure may stand for a class. */
 const MAX_FUNCTION_LINES = 70;

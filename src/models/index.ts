@@ -1,5 +1,12 @@
 export { type ModelsConfig, modelsSection } from './config.ts';
 export { modelsDeployable } from './deployable.ts';
+export {
+  type CompiledModel,
+  compileModel,
+  EVALUATOR_LIMITS,
+  type EvaluatorLimits,
+  type Feeds,
+} from './evaluator/index.ts';
 export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,

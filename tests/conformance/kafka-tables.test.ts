@@ -10,13 +10,15 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { after, before, describe, it } from 'node:test';
-import type { FieldSpec, FieldType, Shape } from '../../src/gateway/kafka/codec/fields.ts';
 import {
+  APIS,
   CONSUMER_PROTOCOL_VERSIONS,
   ConsumerAssignment,
   ConsumerSubscription,
-} from '../../src/gateway/kafka/messages/consumer-protocol.ts';
-import { APIS } from '../../src/gateway/kafka/messages/index.ts';
+  type FieldSpec,
+  type FieldType,
+  type Shape,
+} from '../../src/streams/kafka-protocol/index.ts';
 
 const VERSION = '4.1.1';
 const ADDRESS = `https://repo1.maven.org/maven2/org/apache/kafka/kafka-clients/${VERSION}/kafka-clients-${VERSION}.jar`;

@@ -8,20 +8,22 @@ import {
   type Principal,
   signal,
 } from '../../kernel/index.ts';
-import type { Budget } from './budget.ts';
-import { Chunks } from './chunks.ts';
-import type { Api, ResponseOf } from './codec/fields.ts';
 import {
+  type Api,
+  ApiVersions,
+  Malformed,
+  Reader,
   type RequestHeader,
+  type ResponseOf,
   readRequest,
   readRequestHeader,
   SIZE_BYTES,
   writeResponse,
-} from './codec/frame.ts';
-import { Malformed, Reader } from './codec/reader.ts';
+} from '../../streams/kafka-protocol/index.ts';
+import type { Budget } from './budget.ts';
+import { Chunks } from './chunks.ts';
 import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from './errors.ts';
 import type { BrokerAddress, Handler, RequestContext } from './handler.ts';
-import { ApiVersions } from './messages/metadata.ts';
 import type { Outgoing } from './outgoing.ts';
 import { type HandlerRegistry, versionsOf } from './registry.ts';
 

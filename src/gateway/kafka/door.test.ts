@@ -4,13 +4,17 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { MillraceError, manualClock } from '../../kernel/index.ts';
-import type { RequestOf, ResponseOf } from './codec/fields.ts';
+import {
+  ApiVersions,
+  FindCoordinator,
+  Heartbeat,
+  type RequestOf,
+  type ResponseOf,
+} from '../../streams/kafka-protocol/index.ts';
 import { createKafkaDoor, type KafkaDoor, parseAdvertised } from './door.ts';
 import { KafkaError } from './errors.ts';
 import type { Handler } from './handler.ts';
 import { OPEN_GUARD, type TestClient, testClient } from './kafka.fixture.ts';
-import { FindCoordinator, Heartbeat } from './messages/groups.ts';
-import { ApiVersions } from './messages/metadata.ts';
 import { createHandlerRegistry } from './registry.ts';
 
 const guard = OPEN_GUARD;

@@ -1,6 +1,6 @@
 import type { Clock, GuardAction, Principal, Random, SectionValues } from '../../kernel/index.ts';
 import type { Streams } from '../../streams/index.ts';
-import type { Api, RequestOf, ResponseOf, VersionRange } from './codec/fields.ts';
+import type { Api, RequestOf, ResponseOf, VersionRange } from '../../streams/kafka-protocol/index.ts';
 import type { kafkaSection } from './config.ts';
 import type { Topics } from './topics.ts';
 

@@ -15,13 +15,19 @@ import {
   encodeBatch,
   type Streams,
 } from '../../streams/index.ts';
+import {
+  type AnswerOf,
+  type Api,
+  type CallOf,
+  NO_UUID,
+  Produce,
+  Reader,
+  readResponse,
+  writeRequest,
+} from '../../streams/kafka-protocol/index.ts';
 import { Chunks } from './chunks.ts';
-import { type AnswerOf, type Api, type CallOf, NO_UUID } from './codec/fields.ts';
-import { readResponse, writeRequest } from './codec/frame.ts';
-import { Reader } from './codec/reader.ts';
 import { kafkaSection } from './config.ts';
 import { createKafka, type KafkaOptions } from './kafka.ts';
-import { Produce } from './messages/produce.ts';
 
 /** A client of the Kafka protocol driven by hand, over a real socket. */
 export interface TestClient {

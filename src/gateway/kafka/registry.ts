@@ -1,7 +1,10 @@
-import type { ResponseOf, VersionRange } from './codec/fields.ts';
+import {
+  ApiVersions,
+  Produce,
+  type ResponseOf,
+  type VersionRange,
+} from '../../streams/kafka-protocol/index.ts';
 import type { Handler } from './handler.ts';
-import { ApiVersions } from './messages/metadata.ts';
-import { Produce } from './messages/produce.ts';
 
 /** The APIs that the door serves, by key. */
 export interface HandlerRegistry {

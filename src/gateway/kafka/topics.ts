@@ -1,6 +1,6 @@
 import type { GuardAction } from '../../kernel/index.ts';
 import type { LogStore, TopicInfo } from '../../streams/index.ts';
-import { NO_UUID } from './codec/fields.ts';
+import { NO_UUID } from '../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS } from './errors.ts';
 
 /** How a request names a topic: by its name, or since the versions of KIP-516 by its id. */

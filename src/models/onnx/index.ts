@@ -16,4 +16,4 @@ export type {
   OnnxValueInfo,
 } from './model.ts';
 export { type Overflow, roundTo } from './narrow-floats.ts';
-export { decodeTensor } from './tensors.ts';
+export { decodeTensor, typeOfNumber } from './tensors.ts';

@@ -1,4 +1,4 @@
-/** Error codes of the Kafka protocol (Kafka protocol guide, "Error Codes"). */
+/** Error codes of the protocol (Kafka protocol guide, "Error Codes"). */
 export const KAFKA_ERRORS = {
   UNKNOWN_SERVER_ERROR: -1,
   NONE: 0,

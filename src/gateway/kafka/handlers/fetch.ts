@@ -1,4 +1,4 @@
-import { NO_UUID, type RequestOf, type ResponseOf } from '../codec/fields.ts';
+import { Fetch, NO_UUID, type RequestOf, type ResponseOf } from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS } from '../errors.ts';
 import {
   type FetchSession,
@@ -7,7 +7,6 @@ import {
   type WantedPartition,
 } from '../fetch-sessions.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { Fetch } from '../messages/fetch.ts';
 import { createPoll, type PartitionRead } from '../poll.ts';
 
 type Request = RequestOf<typeof Fetch>;

@@ -1,9 +1,13 @@
 import { MillraceError } from '../../../kernel/index.ts';
 import type { TopicPartition } from '../../../streams/index.ts';
-import { NO_UUID, type RequestOf, type ResponseOf } from '../codec/fields.ts';
+import {
+  ListOffsets,
+  NO_UUID,
+  type RequestOf,
+  type ResponseOf,
+} from '../../../streams/kafka-protocol/index.ts';
 import { kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler } from '../handler.ts';
-import { ListOffsets } from '../messages/fetch.ts';
 import { LEADER_EPOCH, leaderEpochError } from '../topics.ts';
 
 type PartitionRequest = RequestOf<typeof ListOffsets>['topics'][number]['partitions'][number];

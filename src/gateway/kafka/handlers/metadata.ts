@@ -1,9 +1,8 @@
 import { MillraceError } from '../../../kernel/index.ts';
 import type { TopicInfo } from '../../../streams/index.ts';
-import { NO_UUID, type RequestOf, type ResponseOf } from '../codec/fields.ts';
+import { Metadata, NO_UUID, type RequestOf, type ResponseOf } from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS, kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { Metadata } from '../messages/metadata.ts';
 import { clusterOperations, topicOperations } from '../operations.ts';
 import { LEADER_EPOCH } from '../topics.ts';
 

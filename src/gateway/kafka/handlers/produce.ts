@@ -5,10 +5,9 @@ import {
   batchSizeAt,
   type TopicInfo,
 } from '../../../streams/index.ts';
-import type { RequestOf, ResponseOf } from '../codec/fields.ts';
+import { Produce, type RequestOf, type ResponseOf } from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS, KafkaError, type KafkaErrorName, kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { Produce } from '../messages/produce.ts';
 
 type Request = RequestOf<typeof Produce>;
 type TopicData = Request['topicData'][number];

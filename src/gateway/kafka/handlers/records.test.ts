@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MillraceError, resolveConfig } from '../../../kernel/index.ts';
-import { NO_UUID } from '../codec/fields.ts';
+import { Fetch, ListOffsets, Metadata, NO_UUID, Produce } from '../../../streams/kafka-protocol/index.ts';
 import { kafkaSection } from '../config.ts';
 import { KAFKA_ERRORS } from '../errors.ts';
 import { batchOf, OPEN_GUARD, produce, type TestClient, testKafka, valuesOf } from '../kafka.fixture.ts';
-import { Fetch, ListOffsets } from '../messages/fetch.ts';
-import { Metadata } from '../messages/metadata.ts';
-import { Produce } from '../messages/produce.ts';
 
 interface FetchOptions {
   readonly version?: number;

@@ -1,0 +1,2 @@
+export { type CompiledModel, compileModel, type Feeds } from './compile.ts';
+export { EVALUATOR_LIMITS, type EvaluatorLimits } from './limits.ts';

@@ -1,0 +1,36 @@
+import { features } from './ml/features.ts';
+import { labels } from './ml/labels.ts';
+import { linear } from './ml/linear.ts';
+import { trees } from './ml/trees.ts';
+import type { Operator, Operators } from './operator.ts';
+import { activations } from './operators/activations.ts';
+import { casts } from './operators/casts.ts';
+import { elementwise } from './operators/elementwise.ts';
+import { logic } from './operators/logic.ts';
+import { matrices } from './operators/matrices.ts';
+import { reductions } from './operators/reductions.ts';
+import { shaping } from './operators/shaping.ts';
+
+/** Newest version of each domain whose operators mean what they mean here. */
+export const DOMAINS: { readonly [domain: string]: number } = {
+  '': 25,
+  'ai.onnx.ml': 5,
+  'ai.onnx.preview.training': 1,
+};
+
+const TABLES: { readonly [domain: string]: readonly Operators[] } = {
+  '': [activations, casts, elementwise, logic, matrices, reductions, shaping],
+  'ai.onnx.ml': [features, labels, linear, trees],
+};
+
+/** All operators there are, by domain and name. */
+export const OPERATORS: ReadonlyMap<string, ReadonlyMap<string, Operator>> = new Map(
+  Object.entries(TABLES).map(([domain, tables]) => [
+    domain,
+    new Map(tables.flatMap((table) => Object.entries(table))),
+  ]),
+);
+
+export function operatorOf(domain: string, type: string): Operator | undefined {
+  return OPERATORS.get(domain)?.get(type);
+}
