@@ -16,7 +16,7 @@ import { type CheckedCommit, CommitTransaction } from './commit-transaction.ts';
 import { CODES, failedWith, saidInPort } from './failure.ts';
 import type { GroupMember } from './group-member.ts';
 import type { GroupParts } from './group-parts.ts';
-import { offsetOf, writeMetadata } from './positions.ts';
+import { offsetOf } from './positions.ts';
 
 /** What a membership has at one time. */
 export interface Holding extends Assignment {
@@ -119,7 +119,7 @@ export function createHolding(parts: HoldingParts): Holding {
     known.set(placeKey(place), fresh);
     if (!revoked.signal.aborted) {
       await member.stable();
-      const offsets = [{ ...inCluster(place), offset: fresh.offset, metadata: writeMetadata(fresh) }];
+      const offsets = [{ ...inCluster(place), offset: fresh.offset, leaderEpoch: -1, metadata: '' }];
       await positions.commit(member.identity, offsets).catch((error) => {
         if (!failedWith(error, ...FENCING)) throw error;
       });

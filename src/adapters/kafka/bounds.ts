@@ -119,7 +119,11 @@ export class Bounds {
           isolationLevel: ISOLATION[isolation],
           topics: [...Map.groupBy(of, ({ topic }) => topic)].map(([name, partitions]) => ({
             name,
-            partitions: partitions.map(({ partition }) => ({ partitionIndex: partition, timestamp })),
+            partitions: partitions.map(({ partition }) => ({
+              partitionIndex: partition,
+              currentLeaderEpoch: -1,
+              timestamp,
+            })),
           })),
           timeoutMs: 0,
         });

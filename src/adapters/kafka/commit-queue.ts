@@ -26,7 +26,9 @@ export class CommitQueue {
     this.#run = run;
   }
 
-  add(waiting: Waiting): Promise<CommitResult> {
+  /** One that was called before a failure was known, but has come only now, falls with it. */
+  add(waiting: Waiting): Promise<CommitResult> | CommitResult {
+    if (waiting.turn.overtaken()) return { status: 'FENCED' };
     const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
     this.#queued.push({ ...waiting, resolve, reject });
     this.#running ??= this.#drain().finally(() => {
@@ -38,21 +40,16 @@ export class CommitQueue {
   /** Never rejects. */
   async #drain(): Promise<void> {
     while (this.#queued.length > 0) {
-      // What is called in one turn of the event loop goes together; after a failure it is known which others fell with it.
+      // What is called in one turn of the event loop goes together.
       await new Promise(setImmediate);
-      const taken = this.#take();
-      const going = taken.filter(({ turn, resolve }) => {
-        if (turn.overtaken()) resolve({ status: 'FENCED' });
-        return !turn.overtaken();
-      });
-      if (going.length === 0) continue;
+      const going = this.#take();
       try {
         const results = await this.#run(going);
         for (const [index, { resolve }] of going.entries()) resolve(results[index]!);
       } catch (error) {
         const [failed, ...others] = going;
         failed!.reject(error);
-        for (const { resolve } of others) resolve({ status: 'FENCED' });
+        for (const { resolve } of [...others, ...this.#queued.splice(0)]) resolve({ status: 'FENCED' });
       }
     }
   }

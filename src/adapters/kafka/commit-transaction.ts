@@ -162,11 +162,11 @@ export class CommitTransaction {
   async #commitOffsets(plan: Plan, spilledAt: number | undefined): Promise<void> {
     let spilled = 0;
     const committed = plan.offsets.map((one): CommittedOffset => {
-      const { topic, partition, offset } = one;
+      const { topic, partition, offset, leaderEpoch = -1 } = one;
       const inline = writeMetadata(one);
-      if (inline.length <= MOST_METADATA) return { topic, partition, offset, metadata: inline };
+      if (inline.length <= MOST_METADATA) return { topic, partition, offset, leaderEpoch, metadata: inline };
       const metadata = writeMetadata(one, { partition: 0, offset: spilledAt! + spilled++ });
-      return { topic, partition, offset, metadata };
+      return { topic, partition, offset, leaderEpoch, metadata };
     });
     await this.#calls.commitOffsets(this.#transactionalId, this.#producer!, plan.who, committed);
   }

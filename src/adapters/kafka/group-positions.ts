@@ -57,10 +57,11 @@ export class GroupPositions {
       const [found] = answer.groups;
       requireOk(found!.errorCode, `tell the offsets of '${group}'`);
       return found!.topics.flatMap(({ name, partitions }) =>
-        partitions.flatMap(({ partitionIndex, committedOffset, metadata, errorCode }): CommittedOffset[] => {
+        partitions.flatMap((one): CommittedOffset[] => {
+          const { partitionIndex: partition, committedOffset: offset, metadata, errorCode } = one;
           requireOk(errorCode, `tell the offset of '${group}' in '${name}'`);
-          if (committedOffset < 0) return [];
-          return [{ topic: name, partition: partitionIndex, offset: committedOffset, metadata }];
+          if (offset < 0) return [];
+          return [{ topic: name, partition, offset, leaderEpoch: one.committedLeaderEpoch, metadata }];
         }),
       );
     });

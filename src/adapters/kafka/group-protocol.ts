@@ -1,13 +1,45 @@
-import { Reader, Writer } from '../../streams/kafka-protocol/index.ts';
+import {
+  ConsumerAssignment,
+  ConsumerSubscription,
+  compileReader,
+  compileWriter,
+  Reader,
+  Writer,
+} from '../../streams/kafka-protocol/index.ts';
 import type { TopicPartition } from '../../streams/port.ts';
 
 /*
- * What members tell each other through the coordinator: ConsumerProtocolSubscription version 1 and
- * ConsumerProtocolAssignment version 1 (common/message of kafka-clients), so that Kafka's own tools can read them.
+ * What members tell each other through the coordinator: a version, then a ConsumerProtocolSubscription or
+ * ConsumerProtocolAssignment of it, so that Kafka's own tools can read them.
  */
 export const PROTOCOL_TYPE = 'consumer';
 /** Of the assignor: groups of other clients do not take part in it by accident. */
 export const PROTOCOL_NAME = 'millrace';
+
+const VERSION = 1;
+
+interface TopicNumbers {
+  readonly topic: string;
+  readonly partitions: readonly number[];
+}
+
+interface RawSubscription {
+  readonly topics: readonly string[];
+  readonly userData: Uint8Array | null;
+  readonly ownedPartitions: readonly TopicNumbers[];
+}
+
+interface RawAssignment {
+  readonly assignedPartitions: readonly TopicNumbers[];
+  readonly userData: Uint8Array | null;
+}
+
+const subscriptionWriter = compileWriter<RawSubscription>(ConsumerSubscription, VERSION, false);
+const assignmentWriter = compileWriter<RawAssignment>(ConsumerAssignment, VERSION, false);
+const subscriptionReader = compileReader<RawSubscription>(ConsumerSubscription, VERSION, false);
+/** Members from before cooperative rebalancing do not tell what they own. */
+const firstSubscriptionReader = compileReader<RawSubscription>(ConsumerSubscription, 0, false);
+const assignmentReader = compileReader<RawAssignment>(ConsumerAssignment, VERSION, false);
 
 export interface Subscription {
   readonly topics: readonly string[];
@@ -16,28 +48,22 @@ export interface Subscription {
 }
 
 export function writeSubscription({ topics, owned }: Subscription): Uint8Array {
-  const writer = new Writer();
-  writer.int16(1);
-  writer.array(topics, false, (w, topic) => w.string(topic, false));
-  writer.nullableBytes(null, false);
-  writePlaces(writer, owned);
+  const writer = versioned();
+  subscriptionWriter(writer, { topics, userData: null, ownedPartitions: byTopic(owned) });
   return writer.bytesWritten();
 }
 
-/** Of members of other versions too: what came later stands behind. Throws Malformed. */
+/** Of members of later versions too: what came later stands behind. Throws Malformed. */
 export function readSubscription(bytes: Uint8Array): Subscription {
   const reader = new Reader(asBuffer(bytes));
-  const version = reader.int16();
-  const topics = reader.array(false, (r) => r.string(false));
-  reader.nullableBytes(false);
-  return { topics, owned: version >= 1 ? readPlaces(reader) : [] };
+  const read = reader.int16() < 1 ? firstSubscriptionReader : subscriptionReader;
+  const { topics, ownedPartitions } = read(reader);
+  return { topics, owned: places(ownedPartitions) };
 }
 
-export function writeAssignment(places: readonly TopicPartition[]): Uint8Array {
-  const writer = new Writer();
-  writer.int16(1);
-  writePlaces(writer, places);
-  writer.nullableBytes(null, false);
+export function writeAssignment(assigned: readonly TopicPartition[]): Uint8Array {
+  const writer = versioned();
+  assignmentWriter(writer, { assignedPartitions: byTopic(assigned), userData: null });
   return writer.bytesWritten();
 }
 
@@ -45,23 +71,22 @@ export function readAssignment(bytes: Uint8Array): TopicPartition[] {
   if (bytes.length === 0) return [];
   const reader = new Reader(asBuffer(bytes));
   reader.int16();
-  return readPlaces(reader);
+  return places(assignmentReader(reader).assignedPartitions);
 }
 
-function writePlaces(writer: Writer, places: readonly TopicPartition[]): void {
-  const topics = [...Map.groupBy(places, ({ topic }) => topic)];
-  writer.array(topics, false, (w, [topic, of]) => {
-    w.string(topic, false);
-    w.array(of, false, (inner, { partition }) => inner.int32(partition));
-  });
+function versioned(): Writer {
+  const writer = new Writer();
+  writer.int16(VERSION);
+  return writer;
 }
 
-function readPlaces(reader: Reader): TopicPartition[] {
-  const topics = reader.array(false, (r) => {
-    const topic = r.string(false);
-    return r.array(false, (inner) => ({ topic, partition: inner.int32() }));
-  });
-  return topics.flat();
-}
+const byTopic = (of: readonly TopicPartition[]): TopicNumbers[] =>
+  [...Map.groupBy(of, ({ topic }) => topic)].map(([topic, found]) => ({
+    topic,
+    partitions: found.map(({ partition }) => partition),
+  }));
+
+const places = (topics: readonly TopicNumbers[]): TopicPartition[] =>
+  topics.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })));
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -17,7 +17,7 @@ import { placeKey } from './bounds.ts';
 import type { Cluster } from './cluster.ts';
 import { CODES, failedWith, KafkaFailure, requireOk, saidInPort } from './failure.ts';
 import type { GroupPositions } from './group-positions.ts';
-import { PROTOCOL_TYPE, readAssignment } from './group-protocol.ts';
+import { PROTOCOL_NAME, PROTOCOL_TYPE, readAssignment } from './group-protocol.ts';
 import type { KafkaMembership } from './membership.ts';
 import type { Names } from './names.ts';
 import { writeMetadata } from './positions.ts';
@@ -35,8 +35,11 @@ interface GroupsParts {
   readonly positions: GroupPositions;
   readonly calls: TransactionCalls;
   readonly members: ReadonlySet<KafkaMembership>;
-  /** The transactional id of a producer that this process began; the group's offsets are to be part of its transaction. */
-  transactionalIdOf(producer: ProducerIdentity, group: string): string;
+  /** Throws PRODUCER_UNKNOWN. */
+  transactionalIdOf(producer: ProducerIdentity): Promise<string>;
+  /** The transaction has positions of the group in it. */
+  addedOffsets(producer: ProducerIdentity, group: string, partitions: readonly TopicPartition[]): void;
+  pending(group: string): readonly TopicPartition[];
   requirePartitions(places: readonly TopicPartition[]): Promise<void>;
   deleteChangelogs(group: string): Promise<void>;
 }
@@ -92,6 +95,14 @@ export class GroupCatalog {
       this.#wantedMs = performance.now();
       return this.#isThere(group) ? this.#infoOf(group) : undefined;
     },
+    holder: () => undefined,
+    hold: () => {
+      throw new MillraceError(
+        'UNAVAILABLE',
+        'The Kafka cluster keeps the members of consumer groups itself. Point clients at its brokers.',
+      );
+    },
+    pending: (group) => this.#parts.pending(group),
     offsets: (group, partitions) => {
       this.#wantedMs = performance.now();
       const offsets = this.#groups.get(group)?.offsets;
@@ -138,11 +149,12 @@ export class GroupCatalog {
         cluster.call(node, 'control', ListGroups, LIST_GROUPS, { statesFilter: [], typesFilter: [] }),
       ),
     );
-    const groups = answers.flatMap((answer) => answer.groups);
-    return groups.flatMap(({ groupId, protocolType }) => {
-      const name = names.fromCluster(groupId);
-      return name === undefined || !(protocolType === '' || protocolType === PROTOCOL_TYPE) ? [] : [name];
-    });
+    return answers
+      .flatMap(({ groups }) => groups)
+      .flatMap(({ groupId, protocolType }) => {
+        const name = names.fromCluster(groupId);
+        return name === undefined || !(protocolType === '' || protocolType === PROTOCOL_TYPE) ? [] : [name];
+      });
   }
 
   async #read(group: string): Promise<void> {
@@ -178,27 +190,31 @@ export class GroupCatalog {
       }),
     }));
     const state = found.groupState === 'Stable' ? 'stable' : members.length > 0 ? 'rebalancing' : 'empty';
-    return { group, state, epoch: this.#groups.get(group)?.info.epoch ?? 0, members };
+    const kind = found.protocolData === PROTOCOL_NAME ? 'platform' : 'classic';
+    return { group, kind, state, epoch: this.#groups.get(group)?.info.epoch ?? 0, members };
   }
 
   async #setOffsets(
     group: string,
     offsets: readonly OffsetCommit[],
-    { epoch, producer }: { epoch?: number; producer?: ProducerIdentity },
+    { epoch, producer, admit }: NonNullable<Parameters<GroupAdmin['setOffsets']>[2]>,
   ): Promise<void> {
+    admit?.();
     const checked = offsets.map(normalisePosition);
     await this.#parts.requirePartitions(checked);
     const { names, calls, positions } = this.#parts;
     const inCluster = names.inCluster(group);
     const written = checked.map((one) => ({
       ...{ topic: names.inCluster(one.topic), partition: one.partition, offset: one.offset },
-      metadata: writeMetadata(one),
+      ...{ leaderEpoch: one.leaderEpoch ?? -1, metadata: writeMetadata(one) },
     }));
     const nobody = { group: inCluster, generation: -1, memberId: '', instanceId: null };
     if (producer) {
-      const id = this.#parts.transactionalIdOf(producer, group);
+      const id = await this.#parts.transactionalIdOf(producer);
       await calls.addOffsets(id, producer, inCluster);
-      return calls.commitOffsets(id, producer, nobody, written);
+      await calls.commitOffsets(id, producer, nobody, written);
+      this.#parts.addedOffsets(producer, group, checked);
+      return;
     }
     if (epoch === undefined) await positions.commit(nobody, written);
     else {
@@ -252,16 +268,10 @@ export class GroupCatalog {
 
 interface DescribedGroup {
   readonly groupState: string;
+  readonly protocolData: string;
   readonly members: readonly {
     readonly memberId: string;
     readonly groupInstanceId: string | null;
     readonly memberAssignment: Uint8Array;
   }[];
-}
-
-export function unknownProducer(): MillraceError {
-  return new MillraceError(
-    'PRODUCER_UNKNOWN',
-    'The producer is not one that began on this node with a transactional id. Ask for a producer id again.',
-  );
 }

@@ -45,6 +45,8 @@ const DELETE_RECORDS = 2;
 const WITHIN_MS = 30_000;
 /** Topics that others made are looked for in every fifth round of refreshing. */
 const ROUNDS_A_SYNC = 5;
+/** Longer where another producer's transaction holds back what is stable. */
+const ENDED_WITHIN_MS = 500;
 const VERIFY_BYTES = 4 * 1024 * 1024;
 /** How often members of this process are asked to look while one of them joins or leaves. */
 const NUDGE_EVERY_MS = 15;
@@ -133,11 +135,10 @@ class Store implements LogStore {
         positions: this.#positions,
         members: this.#members,
       },
-      transactionalIdOf: (producer, group) => {
-        const id = this.#producers.transactionalIdOf(producer);
-        this.#producers.addGroup(producer, group);
-        return id;
-      },
+      transactionalIdOf: (producer) => this.#producers.clusterIdOf(producer),
+      addedOffsets: (producer, group, partitions) =>
+        this.#producers.addedOffsets(producer, group, partitions),
+      pending: (group) => this.#producers.pending(group),
       deleteChangelogs: (group) => this.#deleteChangelogs(group),
     });
     this.topics = this.#topicAdmin();
@@ -176,13 +177,15 @@ class Store implements LogStore {
     return saidInPort(async () => {
       this.#requireOpen();
       const { place, header, mostBytes } = await this.#checkAppend(input);
+      const { timestampType } = this.#catalog.find(input.topic)!.config;
       const producer = { producerId: header.producerId, epoch: header.producerEpoch };
-      const transactionalId = header.transactional ? this.#producers.transactionalIdOf(producer) : null;
+      const transactionalId = header.transactional ? await this.#producers.clusterIdOf(producer) : null;
       const result = await this.#appender.append(place, input, header, { transactionalId, mostBytes });
       if (header.producerId >= 0 && !result.duplicate) {
         this.#producers.appended(input, header, result.baseOffset);
       }
-      return result;
+      // Told of a duplicate where the topic does not stamp records: the time of the batch.
+      return timestampType === 'create' ? { ...result, appendTimeMs: -1 } : result;
     });
   }
 
@@ -398,7 +401,7 @@ class Store implements LogStore {
 
   async #transactionEnded(
     last: readonly (TopicPartition & { readonly offset: number })[],
-    groups: readonly string[],
+    groups: readonly string[] | undefined,
   ): Promise<void> {
     const results = last.map((one) => ({
       ...this.#inCluster(one),
@@ -410,8 +413,9 @@ class Store implements LogStore {
         duplicate: false,
       },
     }));
-    await this.#visible(results, WITHIN_MS);
-    for (const group of groups) {
+    await this.#visible(results, ENDED_WITHIN_MS);
+    if (!groups) await this.#groups.sync();
+    for (const group of groups ?? []) {
       await this.#positions.fetch(this.#names.inCluster(group), null, true);
       await this.#groups.sync(group);
     }

@@ -4,6 +4,8 @@ import type { OffsetCommit, Position, TopicPartition } from '../../streams/port.
 /** An offset as Kafka keeps it for a group; names are those of the cluster. */
 export interface CommittedOffset extends TopicPartition {
   readonly offset: number;
+  /** -1: not known. */
+  readonly leaderEpoch: number;
   readonly metadata: string | null;
 }
 
@@ -34,8 +36,14 @@ export type ReadPosition =
   | { readonly position: OffsetCommit; readonly spilledAt: SpilledAt };
 
 /** The position that was committed; where its done offsets were spilled, without them. */
-export function readPosition({ topic, partition, offset, metadata }: CommittedOffset): ReadPosition {
-  const place = { topic, partition, offset };
+export function readPosition({
+  topic,
+  partition,
+  offset,
+  leaderEpoch,
+  metadata,
+}: CommittedOffset): ReadPosition {
+  const place = { topic, partition, offset, ...(leaderEpoch < 0 ? {} : { leaderEpoch }) };
   if (metadata === null || metadata === '') return { position: { ...place, done: [] } };
   if (!metadata.startsWith(MARK)) return { position: { ...place, done: [], metadata } };
   const runsEnd = metadata.indexOf(':', MARK.length);
@@ -85,6 +93,6 @@ function damaged(text: string): MillraceError {
 }
 
 /** Without the partition it is of. */
-export function offsetOf({ offset, done, metadata }: OffsetCommit): Position {
-  return { offset, done, ...(metadata === undefined ? {} : { metadata }) };
+export function offsetOf({ topic: _topic, partition: _partition, ...position }: OffsetCommit): Position {
+  return position;
 }

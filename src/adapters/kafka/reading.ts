@@ -1,5 +1,5 @@
 import { MillraceError } from '../../kernel/index.ts';
-import { Fetch } from '../../streams/kafka-protocol/index.ts';
+import { Fetch, NO_UUID } from '../../streams/kafka-protocol/index.ts';
 import type { FetchResult, PartitionBounds, TopicPartition } from '../../streams/port.ts';
 import {
   batchSizeAt,
@@ -60,10 +60,11 @@ export function fetchRequest(
     isolationLevel: ISOLATION[isolation],
     topics: [...topics].map(([topic, of]) => ({
       topic,
-      topicId: '',
+      topicId: NO_UUID,
       partitions: of.map(({ partition, fetchOffset, maxBytes: partitionMaxBytes }) => ({
         ...{ partition, fetchOffset, partitionMaxBytes },
         ...{ currentLeaderEpoch: -1, lastFetchedEpoch: -1, logStartOffset: -1 },
+        ...{ replicaDirectoryId: NO_UUID, highWatermark: -1 },
       })),
     })),
     forgottenTopicsData: [],

@@ -3,6 +3,7 @@ import {
   AddPartitionsToTxn,
   EndTxn,
   InitProducerId,
+  ListTransactions,
   TxnOffsetCommit,
 } from '../../streams/kafka-protocol/index.ts';
 import type { ProducerIdentity, TopicPartition } from '../../streams/port.ts';
@@ -19,7 +20,10 @@ import { retrying } from './retry.ts';
 const ADD_PARTITIONS = 3;
 const ADD_OFFSETS = 3;
 const END = 3;
+/** With KIP-890's second part. */
+const END_AND_RAISE = 5;
 const OFFSET_COMMIT = 3;
+const LIST_TRANSACTIONS = 0;
 
 /** Who commits offsets in a transaction; outside a group nobody in particular. */
 export interface GroupIdentity {
@@ -140,19 +144,37 @@ export class TransactionCalls {
     );
   }
 
-  async end(transactionalId: string, producer: ProducerIdentity, outcome: 'commit' | 'abort'): Promise<void> {
+  /** Resolves to the identity to go on with: one epoch higher with `raiseEpoch`. */
+  async end(
+    transactionalId: string,
+    producer: ProducerIdentity,
+    outcome: 'commit' | 'abort',
+    raiseEpoch = false,
+  ): Promise<ProducerIdentity> {
     const { producerId, epoch: producerEpoch } = producer;
-    await this.#retrying(transactionalId, async () => {
+    return this.#retrying(transactionalId, async () => {
       const answer = await this.#cluster.callCoordinator(
         'transaction',
         transactionalId,
         'transactions',
         EndTxn,
-        END,
+        raiseEpoch ? END_AND_RAISE : END,
         { transactionalId, producerId, producerEpoch, committed: outcome === 'commit' },
       );
       requireOk(answer.errorCode, `${outcome} the transaction of '${transactionalId}'`);
+      return raiseEpoch ? { producerId: answer.producerId, epoch: answer.producerEpoch } : producer;
     });
+  }
+
+  /** The transactional id that a producer id belongs to, whoever began with it. */
+  async idOf(producerId: number): Promise<string | undefined> {
+    const request = { stateFilters: [], producerIdFilters: [producerId] };
+    const answers = await Promise.all(
+      this.#cluster.nodes.map((node) =>
+        this.#cluster.call(node, 'control', ListTransactions, LIST_TRANSACTIONS, request),
+      ),
+    );
+    return answers.flatMap((answer) => answer.transactionStates)[0]?.transactionalId;
   }
 
   #retrying<Result>(
@@ -181,10 +203,10 @@ const isBusy = (error: unknown): boolean => failedWith(error, CODES.CONCURRENT_T
 export function offsetTopics(offsets: readonly CommittedOffset[]) {
   return [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, of]) => ({
     name,
-    partitions: of.map(({ partition, offset, metadata }) => ({
+    partitions: of.map(({ partition, offset, leaderEpoch, metadata }) => ({
       partitionIndex: partition,
       committedOffset: offset,
-      committedLeaderEpoch: -1,
+      committedLeaderEpoch: leaderEpoch,
       committedMetadata: metadata,
     })),
   }));
