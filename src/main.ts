@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fsDisk } from './adapters/fs/index.ts';
 import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
+import type { CopyOptions, CopySummary } from './adapters/kafka/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
@@ -23,19 +24,26 @@ import {
   appRoutes,
   createApiDoor,
   createEdge,
+  createInferenceDoor,
+  createInferenceService,
   createKafka,
   type Edge,
   edgeSection,
   functionRoutes,
+  type InferenceDoor,
+  type InferenceDoorOptions,
+  inferenceRoutes,
   type KafkaDoor,
   type KafkaOptions,
   kafkaSection,
+  modelOperationRoutes,
   modelRoutes,
   observeRoutes,
   operationRoutes,
   parseAdvertised,
   type RouteGroup,
   redriveRoutes,
+  schemaRegistryRoutes,
   secretRoutes,
   statusPageRoutes,
   streamRoutes,
@@ -73,12 +81,19 @@ import {
 } from './kernel/index.ts';
 import { openModels } from './main/models.ts';
 import { dataFolder, diskSubstrate, memorySubstrate } from './main/substrate.ts';
-import { type Models, modelProvider, modelsDeployable, modelsSection } from './models/index.ts';
+import {
+  type Models,
+  modelProvider,
+  modelsDeployable,
+  modelsSection,
+  type Operations,
+} from './models/index.ts';
 import { createLogs, createMetrics, createSamples, type Samples, type SeriesKind } from './observe/index.ts';
 import {
   createDecompress,
   createEmbeddedLog,
   createFacts,
+  createSchemaRegistry,
   createStreams,
   type Streams,
   streamsDeployable,
@@ -127,6 +142,7 @@ export interface Addresses {
   readonly edge: string | null;
   readonly api: string | null;
   readonly kafka: string | null;
+  readonly inference: string | null;
 }
 
 export interface Platform extends AsyncDisposable {
@@ -144,7 +160,7 @@ export interface Platform extends AsyncDisposable {
   readonly guard: Guard;
   readonly tokens: Tokens;
   readonly secrets: SecretStore;
-  readonly models: Models;
+  readonly models: Models & { readonly operations: Operations };
   /** In order; what fails stops what was started before and is thrown. */
   start(): Promise<void>;
   /** Refuses, stops intake, drains until the deadline of the configuration, flushes, closes. */
@@ -179,7 +195,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
-  const models = openModels(config.models, { store, blobs, facts, clock });
+  const models = openModels(config.models, { store, blobs, facts, clock, ids, random, workers });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,
@@ -215,7 +231,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [
       streamsDeployable(streams),
-      modelsDeployable(models),
+      modelsDeployable(models, models.operations),
       functions.deployable,
       edge.deployable,
       schedules.deployable,
@@ -229,6 +245,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     edge: edge.url === '' ? null : edge.url,
     api: api?.url ?? null,
     kafka: kafka?.address ?? null,
+    inference: grpc?.address ?? null,
   });
   const status = () => ({
     ...statusOf(streams),
@@ -237,6 +254,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     addresses: { ...addresses() },
     data: substrate.place,
   });
+  const inference = createInferenceService({ models, version, ready: () => lifecycle.state === 'running' });
+  const grpc = openInference(config, { clock, guard, service: inference, overrides });
   const api = openApi(config, {
     clock,
     guard,
@@ -247,6 +266,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
       redriveRoutes({ consumers }),
+      schemaRegistryRoutes({ registry: createSchemaRegistry({ state: store, streams, workers }) }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
@@ -264,6 +284,8 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         status: () => ({ state: lifecycle.state, version, ...status() }),
       }),
       modelRoutes({ models, fileBytes: config.models.modelFile }),
+      modelOperationRoutes({ operations: models.operations, models }),
+      inferenceRoutes({ service: inference, requestBytes: config.models.modelRequest }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
       ...(overrides.routes ?? []),
@@ -290,6 +312,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ...(config.platform.edgePort === 'off' ? [] : [edge]),
     ...(api ? [api] : []),
     ...(kafka ? [kafka] : []),
+    ...(grpc ? [grpc] : []),
     ...(overrides.memory ? [] : [addressBook(folder, addresses)]),
   ]);
 
@@ -356,6 +379,12 @@ export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyRe
   }
 }
 
+/** Copies streams from one Kafka port to another, a cluster's or a platform's. Throws UNAVAILABLE, UNAUTHENTICATED, CONFLICT, STREAM_NOT_FOUND. */
+export async function copyStreams(options: CopyOptions): Promise<CopySummary> {
+  const { copyTopics } = await import('./adapters/kafka/index.ts');
+  return copyTopics(options);
+}
+
 /** Gives the platform's own log to `write`, a line an entry, from `info` on. Returns the stop. */
 export function onLog(write: (line: string) => void): () => void {
   return onSignal('platform.log', ({ level, room, message, error }) => {
@@ -391,7 +420,8 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
 
 /** Refuses the start when a door would be open to others unprotected. */
 function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, kafkaHost, kafkaPort, tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
+  const { apiHost, apiPort, kafkaHost, kafkaPort, inferenceHost, inferencePort } = config.platform;
+  const { tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
   return {
     name: 'doors',
     async start() {
@@ -403,11 +433,12 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
       }
       const tls = tlsCertificate !== null;
       const authentication = (await tokens.list()).length > 0;
-      const check = (door: 'api' | 'kafka', host: string, port: number | 'off'): void => {
+      const check = (door: 'api' | 'kafka' | 'inference', host: string, port: number | 'off'): void => {
         if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
       };
       check('api', apiHost, apiPort);
       check('kafka', kafkaHost, kafkaPort);
+      check('inference', inferenceHost, inferencePort);
     },
   };
 }
@@ -447,6 +478,27 @@ function openKafka(
     port: kafkaPort,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
+    ...(tlsCertificate !== null && tlsKey !== null
+      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      : {}),
+  });
+}
+
+function openInference(
+  config: PlatformConfig,
+  {
+    overrides,
+    ...parts
+  }: Pick<InferenceDoorOptions, 'clock' | 'guard' | 'service'> & { readonly overrides: PlatformOverrides },
+): InferenceDoor | undefined {
+  const { inferenceHost, inferencePort, tlsCertificate, tlsKey } = config.platform;
+  if (inferencePort === 'off') return undefined;
+  return createInferenceDoor({
+    ...parts,
+    host: inferenceHost,
+    port: inferencePort,
+    requestBytes: config.models.modelRequest,
+    ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(tlsCertificate !== null && tlsKey !== null
       ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
       : {}),

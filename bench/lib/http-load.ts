@@ -59,7 +59,7 @@ const workingTree = new URL('../../bin/millrace.js', import.meta.url).pathname;
 export async function startPlatform(dataFolder: string, binary = workingTree): Promise<StartedPlatform> {
   const profile = process.env.MILLRACE_BENCH_PROFILE;
   const nodeFlags = profile ? ['--cpu-prof', '--cpu-prof-dir', profile] : [];
-  const ports = ['--api-port', '0', '--edge-port', '0'];
+  const ports = ['--api-port', '0', '--edge-port', '0', '--kafka-port', 'off'];
   const { MILLRACE_BENCH_PROFILE: _profile, MILLRACE_BENCH_DIR: _folder, ...env } = process.env;
   const child = spawn(
     process.execPath,

@@ -90,7 +90,7 @@ export const ask = fn('ask', {}, async () => 'yes');`,
   assert.equal((JSON.parse((await run('show', 'ask', '--json')).out) as { kind: string }).kind, 'function');
   const near = await run('show', 'wrok');
   assert.deepEqual([near.code, near.out], [3, '']);
-  assert.match(near.err, /no app, function or stream named wrok\. Did you mean work\?/);
+  assert.match(near.err, /no app, function, stream or model named wrok\. Did you mean work\?/);
   assert.equal((await run('show', 'stream/work')).code, 3);
 
   const status = JSON.parse((await run('status', '--json')).out) as Record<string, unknown>;

@@ -151,6 +151,9 @@ const MODEL = record({
   },
   card: optional(ANY_TEXT),
   tags: mapOf(ANY_TEXT),
+  operations: optional((value, path, problems) => {
+    if (!isObject(value)) fail(problems, path, 'must be an object');
+  }),
 });
 
 const MANIFEST = record({

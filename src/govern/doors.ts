@@ -3,7 +3,7 @@ import { MillraceError } from '../kernel/index.ts';
 
 /** A door about to be opened. */
 export interface DoorPlan {
-  readonly door: 'edge' | 'api' | 'kafka';
+  readonly door: 'edge' | 'api' | 'kafka' | 'inference';
   readonly host: string;
   /** Whether it speaks TLS itself. */
   readonly tls: boolean;

@@ -143,7 +143,11 @@ function createGuard({ clock }: TokenParts, cache: TokenCache): Guard {
       const stored = await verify(token);
       const sasl = bearer === undefined;
       if (sasl && user !== stored.id && user !== stored.name) throw unauthenticated();
-      const principal = Object.freeze({ id: stored.id, kind: sasl ? 'sasl' : 'token' } as const);
+      const principal = Object.freeze({
+        id: stored.id,
+        name: stored.name,
+        kind: sasl ? 'sasl' : 'token',
+      } as const);
       scopesOf.set(principal, stored.scopes);
       return principal;
     },

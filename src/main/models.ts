@@ -1,6 +1,16 @@
-import type { BlobStore, Clock, Facts, Service, StateStore } from '../kernel/index.ts';
+import { onnxRuntimeEngine } from '../adapters/onnxruntime/index.ts';
+import type { BlobStore, Clock, Facts, Ids, Random, Service, StateStore, Workers } from '../kernel/index.ts';
 import { createWorkers } from '../kernel/index.ts';
-import { createModels, type Models, type ModelsConfig } from '../models/index.ts';
+import {
+  createModels,
+  createOperations,
+  evaluatorEngine,
+  evaluatorWorkersEngine,
+  explainInWorkers,
+  type Models,
+  type ModelsConfig,
+  type Operations,
+} from '../models/index.ts';
 
 /** Models with the engines that run them and threads of their own: a long run holds up nothing else. */
 export function openModels(
@@ -10,17 +20,27 @@ export function openModels(
     readonly blobs: BlobStore;
     readonly facts: Facts;
     readonly clock: Clock;
+    readonly ids: Ids;
+    readonly random: Random;
+    /** Count and judge: the platform's own. */
+    readonly workers: Workers;
   },
-): Models & { readonly services: readonly Service[] } {
+): Models & { readonly operations: Operations; readonly services: readonly Service[] } {
   const { store: state, clock } = around;
   const workers = createWorkers({ size: settings.modelThreads, queue: 1024, idleMs: 60_000, clock });
+  const native = onnxRuntimeEngine({
+    folders: [settings.modelRuntime ?? process.cwd()],
+    threads: settings.modelThreads,
+  });
   const models = createModels({
     ...around,
     state,
     workers,
-    engines: { caller: undefined, workers: undefined, native: undefined },
+    engines: { caller: evaluatorEngine(), workers: evaluatorWorkersEngine(workers), native },
     memoryBytes: settings.modelMemory,
     queue: settings.modelQueue,
   });
-  return Object.assign(models, { services: [workers, models] });
+  models.explainBy(explainInWorkers(workers));
+  const operations = createOperations({ ...around, state, models });
+  return Object.assign(models, { operations, services: [workers, native, models, operations] });
 }

@@ -15,12 +15,25 @@ export const modelsSection = defineSection('models', 'Models', {
     max: 2 * 1024 ** 3,
     description: 'Largest ONNX file that is uploaded',
   },
+  modelRequest: {
+    kind: 'bytes',
+    default: '64mb',
+    min: 1024,
+    max: 1024 ** 3,
+    description: 'Largest request with tensors',
+  },
   modelQueue: {
     kind: 'integer',
     default: 20_000,
     min: 1,
     max: 10_000_000,
     description: 'Rows that may wait for one model',
+  },
+  modelRuntime: {
+    kind: 'path',
+    default: null,
+    description:
+      'Folder whose node_modules holds onnxruntime-node; left out: the current folder, then the package',
   },
   modelThreads: {
     kind: 'integer',

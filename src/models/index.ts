@@ -6,7 +6,10 @@ export {
   EVALUATOR_LIMITS,
   type EvaluatorLimits,
   type Feeds,
+  type RowOutput,
+  type RowProgram,
 } from './evaluator/index.ts';
+export { type Contributions, type Explanation, explainInWorkers } from './explain/index.ts';
 export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,
@@ -24,12 +27,16 @@ export {
   type OnnxType,
   type OnnxValueInfo,
 } from './onnx/index.ts';
+export { WireReader, WireWriter } from './onnx/wire.ts';
+export { createOperations, type Operations } from './operations/operations.ts';
 export { modelProvider } from './provider.ts';
 export type { ModelRecord, VersionRecord } from './registry/records.ts';
 export { PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
 export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
-export { decodeRows, type Prediction } from './rows/decode.ts';
+export type { ReleaseRecord } from './releases/record.ts';
+export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
+export { elementToJson, putterFor } from './rows/elements.ts';
 export {
   type Answer,
   createModels,
@@ -43,6 +50,7 @@ export {
   type Route as ModelRoute,
   type Router as ModelRouter,
 } from './service.ts';
+export { evaluatorEngine, evaluatorWorkersEngine } from './serving/evaluator-engine.ts';
 export type { Engines, Tier } from './serving/tiers.ts';
 export {
   arrayOf,

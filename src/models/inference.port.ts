@@ -1,5 +1,5 @@
 import type { Service } from '../kernel/index.ts';
-import type { Value, ValueSpec } from './tensor.ts';
+import { isTensor, type TensorData, type Value, type ValueSpec } from './tensor.ts';
 
 export type {
   MapValue,
@@ -48,4 +48,15 @@ export interface LoadedModel {
    */
   run(inputs: Values): Values | Promise<Values>;
   close(): Promise<void>;
+}
+
+/** Values as they travel to another thread: a view would be cloned with all that lies behind it, so its part is cut out. */
+export function portable(values: Values): Values {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, portableValue(value)]));
+}
+
+function portableValue(value: Value): Value {
+  if (!isTensor(value) || Array.isArray(value.data)) return value;
+  const data = value.data as Exclude<TensorData, readonly string[]>;
+  return data.byteLength === data.buffer.byteLength ? value : { ...value, data: data.slice() };
 }

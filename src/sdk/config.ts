@@ -17,7 +17,7 @@ export interface MillraceConfig {
   readonly apiPort?: Port;
   /** Address of the Kafka port. Default `'127.0.0.1'`. */
   readonly kafkaHost?: string;
-  /** Port that speaks the Kafka protocol. Default `'off'`. */
+  /** Port that speaks the Kafka protocol. Default 9092. */
   readonly kafkaPort?: Port;
   /** `HOST:PORT` that Kafka clients are told to connect to; unless told, the address they came in by. */
   readonly kafkaAdvertised?: string;
@@ -25,6 +25,10 @@ export interface MillraceConfig {
   readonly kafkaAutoCreate?: boolean;
   /** Partitions of topics that Kafka clients make without saying how many. Default 1. */
   readonly kafkaPartitions?: number;
+  /** Address of the inference port; default `127.0.0.1`. */
+  readonly inferenceHost?: string;
+  /** Port of the Open Inference Protocol over gRPC, such as 7404; default `'off'`. The API port has it over REST anyway. */
+  readonly inferencePort?: Port;
   /** PEM file with the certificate chain; read again when it changes. */
   readonly tlsCertificate?: string;
   /** PEM file with the private key. */
@@ -69,6 +73,18 @@ export interface MillraceConfig {
   readonly edgeStall?: Duration;
   /** Connections to the edge port; default 10,000. */
   readonly edgeConnections?: number;
+  /** Memory for loaded models; those used longest ago make room. Default `'512mb'`. */
+  readonly modelMemory?: Size;
+  /** Largest ONNX file that is uploaded; default `'256mb'`. */
+  readonly modelFile?: Size;
+  /** Largest request with tensors; default `'64mb'`. */
+  readonly modelRequest?: Size;
+  /** Rows that may wait for one model; default 20,000. */
+  readonly modelQueue?: number;
+  /** Folder whose `node_modules` holds onnxruntime-node; default: the current folder, then the package's own. */
+  readonly modelRuntime?: string;
+  /** Threads for models that would hold the main thread; default 2. */
+  readonly modelThreads?: number;
 }
 
 /** Gives `millrace.config.ts` its types: `export default defineConfig({ … })`. */

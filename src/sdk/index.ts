@@ -23,6 +23,18 @@ export {
   type PredictOptions,
   type WordPieceInput,
 } from './model.ts';
+export {
+  type DriftTrigger,
+  drift,
+  type GateOptions,
+  type LabelOptions,
+  type ModelOperationsOptions,
+  type RecordsTrigger,
+  type ReleaseOptions,
+  type RetrainOptions,
+  records,
+  type WatchOptions,
+} from './model-operations.ts';
 export type {
   FunctionResource,
   ModelResource,

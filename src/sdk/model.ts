@@ -1,3 +1,4 @@
+import type { ModelOperationsOptions } from './model-operations.ts';
 import type { ModelResource } from './resources.ts';
 import type { Duration, StandardSchema, ValueOf } from './schema.ts';
 
@@ -48,7 +49,7 @@ export interface WordPieceInput {
   readonly part?: 'ids' | 'mask' | 'types';
 }
 
-export interface ModelOptions {
+export interface ModelOptions extends ModelOperationsOptions {
   /** Path of the ONNX file, from the app's folder. Without it versions come by upload or training. */
   readonly file?: string;
   /** Names of the columns of a model that takes one matrix; default: those of `input`, in their order. */

@@ -48,6 +48,8 @@ function replay(path: string, data: string): ChildProcess {
     '0',
     '--edge-port',
     '0',
+    '--kafka-port',
+    'off',
   ];
   return spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
 }
@@ -77,7 +79,7 @@ const CARDS = 'millrace.state.scoring.score-card.scoring.score-card.cards';
 
 /** What the data folder holds when nobody runs on it: every alert, and how many payments the cards' states count. */
 async function contents(data: string): Promise<{ findings: string[]; counted: number }> {
-  const flags = { data, 'api-port': 'off', 'edge-port': 'off' };
+  const flags = { data, 'api-port': 'off', 'edge-port': 'off', 'kafka-port': 'off' };
   const config = await loadConfig({ flags, env: {}, folder: data });
   await using platform = createPlatform(config);
   await platform.start();

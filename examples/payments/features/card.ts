@@ -1,6 +1,7 @@
-import { DAY_SECONDS, dropOlder, type Payment, type Recent, secondsOf } from './window.ts';
+import { Packer, Unpacker } from './pack.ts';
+import { centsOf, countUpTo, DAY_SECONDS, type Payment, secondsOf } from './window.ts';
 
-/** What is remembered of a card, as plain JSON: about a kilobyte for a card that pays twice a day. */
+/** What is remembered of a card. Lists are in the order of time, oldest first. */
 export interface CardState {
   /** Payments so far. */
   count: number;
@@ -8,10 +9,10 @@ export interface CardState {
   mean: number;
   /** Mean of the squared distances from that mean, the same way. */
   variance: number;
-  /** The payments of the last 30 days, oldest first. */
-  recent: Recent;
-  /** The payments of the last 14 days that were far above the card's mean. */
-  unusual: Recent;
+  /** The payments of the last 30 days. */
+  readonly recent: { readonly seconds: number[]; readonly cents: number[] };
+  /** The payments of the last 14 days that were far above the card's mean, with how many times it was. */
+  readonly unusual: { readonly seconds: number[]; readonly ratios: number[] };
 }
 
 export interface CardFeatures {
@@ -34,7 +35,7 @@ export interface CardFeatures {
 /** Below so many payments a card's mean says little. */
 const FEW_PAYMENTS = 5;
 /** A payment of more than so many times the usual is remembered as unusual. */
-const UNUSUAL_RATIO = 2.5;
+export const UNUSUAL_RATIO = 2.5;
 /** A payment counts towards the mean with at most so many times the mean. */
 const CUT_RATIO = 2.5;
 
@@ -43,31 +44,37 @@ export function freshCard(): CardState {
     count: 0,
     mean: 0,
     variance: 0,
-    recent: { seconds: [], values: [] },
-    unusual: { seconds: [], values: [] },
+    recent: { seconds: [], cents: [] },
+    unusual: { seconds: [], ratios: [] },
   };
 }
 
 /** Takes the payment into the card's state, and gives what the payment looks like to this card. */
 export function observeCard(card: CardState, payment: Payment): CardFeatures {
   const now = secondsOf(payment.atMs);
-  const { amount } = payment;
+  const { recent, unusual } = card;
   const known = card.count >= FEW_PAYMENTS;
-  const ratio = known ? amount / Math.max(card.mean, 1) : 1;
-  const excess = known ? (amount - card.mean) / Math.max(Math.sqrt(card.variance), 1) : 0;
-  dropOlder(card.unusual, now - 14 * DAY_SECONDS);
-  const unusual14 = card.unusual.values.length;
-  let largest14 = 0;
-  for (const each of card.unusual.values) largest14 = Math.max(largest14, each);
+  const ratio = known ? payment.amount / Math.max(card.mean, 1) : 1;
+  const excess = known ? (payment.amount - card.mean) / Math.max(Math.sqrt(card.variance), 1) : 0;
+  forget(unusual.seconds, unusual.ratios, now - 14 * DAY_SECONDS);
+  const unusual14 = unusual.ratios.length;
+  const largest14 = Math.max(0, ...unusual.ratios);
   if (ratio > UNUSUAL_RATIO) {
-    card.unusual.seconds.push(now);
-    card.unusual.values.push(ratio);
+    unusual.seconds.push(now);
+    unusual.ratios.push(ratio);
   }
-  dropOlder(card.recent, now - 30 * DAY_SECONDS);
-  card.recent.seconds.push(now);
-  card.recent.values.push(amount);
-  learnAmount(card, amount);
-  return { ...velocities(card.recent, now), ratio, excess, unusual14, largest14 };
+  forget(recent.seconds, recent.cents, now - 30 * DAY_SECONDS);
+  recent.seconds.push(now);
+  recent.cents.push(centsOf(payment.amount));
+  learnAmount(card, payment.amount);
+  return { ...velocities(card, now), ratio, excess, unusual14, largest14 };
+}
+
+function forget(seconds: number[], values: number[], second: number): void {
+  const old = countUpTo(seconds, second);
+  if (old === 0) return;
+  seconds.splice(0, old);
+  values.splice(0, old);
 }
 
 /** A wild payment must not teach the card that wild is normal: it is cut to a multiple of the mean. */
@@ -80,22 +87,69 @@ function learnAmount(card: CardState, amount: number): void {
   card.variance += (before * (cut - card.mean) - card.variance) / card.count;
 }
 
-function velocities(recent: Recent, now: number) {
-  let [count1, count7, sum1, sum7, sum30] = [0, 0, 0, 0, 0];
-  const { seconds, values } = recent;
+function velocities({ recent: { seconds, cents } }: CardState, now: number) {
+  let [count1, count7, cents1, cents7, cents30] = [0, 0, 0, 0, 0];
   for (let place = seconds.length - 1; place >= 0; place--) {
     const age = now - seconds[place]!;
-    const amount = values[place]!;
-    sum30 += amount;
+    cents30 += cents[place]!;
     if (age < 7 * DAY_SECONDS) {
       count7++;
-      sum7 += amount;
+      cents7 += cents[place]!;
     }
     if (age < DAY_SECONDS) {
       count1++;
-      sum1 += amount;
+      cents1 += cents[place]!;
     }
   }
+  const mean = (sum: number, count: number): number => sum / 100 / count;
   const count30 = seconds.length;
-  return { count1, count7, count30, mean1: sum1 / count1, mean7: sum7 / count7, mean30: sum30 / count30 };
+  return {
+    ...{ count1, count7, count30 },
+    ...{ mean1: mean(cents1, count1), mean7: mean(cents7, count7), mean30: mean(cents30, count30) },
+  };
+}
+
+const packer = new Packer();
+
+export function packCard({ count, mean, variance, recent, unusual }: CardState): string {
+  packer.whole(count);
+  packer.double(mean);
+  packer.double(variance);
+  packer.whole(unusual.seconds.length);
+  let before = 0;
+  for (const [place, second] of unusual.seconds.entries()) {
+    packer.whole(second - before);
+    packer.double(unusual.ratios[place]!);
+    before = second;
+  }
+  packer.whole(recent.seconds.length);
+  before = 0;
+  for (const [place, second] of recent.seconds.entries()) {
+    packer.whole(second - before);
+    packer.whole(recent.cents[place]!);
+    before = second;
+  }
+  return packer.text();
+}
+
+/** A card that nothing is known of where there is no text. */
+export function unpackCard(text: string | undefined): CardState {
+  const card = freshCard();
+  if (text === undefined) return card;
+  const from = new Unpacker(text);
+  card.count = from.whole();
+  card.mean = from.double();
+  card.variance = from.double();
+  const { recent, unusual } = card;
+  for (let rest = from.whole(), second = 0; rest > 0; rest--) {
+    second += from.whole();
+    unusual.seconds.push(second);
+    unusual.ratios.push(from.double());
+  }
+  for (let rest = from.whole(), second = 0; rest > 0; rest--) {
+    second += from.whole();
+    recent.seconds.push(second);
+    recent.cents.push(from.whole());
+  }
+  return card;
 }

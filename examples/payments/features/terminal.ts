@@ -1,84 +1,62 @@
-import type { CardFeatures } from './card.ts';
-import { DAY_SECONDS, dropOlder, type Payment, type Recent, secondsOf } from './window.ts';
+import { type CardFeatures, UNUSUAL_RATIO } from './card.ts';
+import { Packer, Unpacker } from './pack.ts';
+import { countUpTo, DAY_SECONDS, type Payment, secondsOf } from './window.ts';
 
-/** Labels are known a week after the payment. */
+/** A fraud is known a week after the payment; a payment that nobody has called fraud by then is genuine. */
 export const LABEL_DELAY_SECONDS = 7 * DAY_SECONDS;
 
-/** What is remembered of a terminal, as plain JSON. */
+/**
+ * What is remembered of a terminal: its payments of the last 40 days, by event time. Nothing of the last seven days counts
+ * in any feature, so payments may come out of order, by up to three days, and the features are the same: they come through
+ * the stream of cards, where each card has an order of its own.
+ */
 export interface TerminalState {
-  /** When the payments of the last 30 days were made, oldest first. */
-  paid: number[];
-  /** Payments that wait for their labels, with whether amount or card would explain a fraud (1) or not (0). */
-  waiting: Recent & { ids: number[] };
-  /** The payments of the last 37 days whose labels are known, oldest first: see `LABEL`. */
-  labelled: Recent;
-  /** When the current spell of frauds that only the terminal explains began; 0 when there is none. */
-  spellBegan: number;
+  readonly ids: number[];
+  readonly seconds: number[];
+  /** Bits of `KIND`. */
+  readonly kinds: number[];
 }
 
-/** What a label says of a payment. */
-const LABEL = {
-  genuine: 0,
-  /** A fraud that the amount or the card explains: it says little of the terminal. */
+const KIND = {
+  /** The amount or the card would explain a fraud: it would say little of the terminal. */
   explained: 1,
-  /** A fraud whose amount is ordinary for the card: the terminal itself is suspect. */
-  unexplained: 2,
+  fraud: 2,
 } as const;
 
 export interface TerminalFeatures {
-  /** Payments in the last 1, 7 and 30 days, this one among them. */
+  /** Payments of 1, 7 and 30 days up to a week ago: those whose labels are known. */
   readonly terminalCount1: number;
   readonly terminalCount7: number;
   readonly terminalCount30: number;
-  /** Of the payments of 1, 7 and 30 days up to a week ago: the part that was fraud; 0 without any. */
+  /** The part of them that was fraud; 0 without any. */
   readonly terminalRate1: number;
   readonly terminalRate7: number;
   readonly terminalRate30: number;
   /** Of the same 30 days: how many were frauds that only the terminal explains. */
   readonly suspect30: number;
-  /** Labels since the last such fraud, all genuine or otherwise explained; -1 without one. */
+  /** Payments since the last such fraud, all genuine or otherwise explained; -1 without one. */
   readonly genuineSince: number;
   /** Days since the first fraud of the spell that only the terminal explains; -1 without one. */
   readonly spellDays: number;
 }
 
-/** A fraud of an amount or a ratio above these is explained by them. */
+/** A fraud of a larger amount is explained by it. */
 const LARGE_AMOUNT = 220;
-const UNUSUAL_RATIO = 2.5;
 /** A compromised terminal is mended after this long; a later fraud begins another spell. */
 const SPELL_SECONDS = 28 * DAY_SECONDS;
+const REMEMBERED_SECONDS = 40 * DAY_SECONDS;
 
 export function freshTerminal(): TerminalState {
-  return {
-    paid: [],
-    waiting: { ids: [], seconds: [], values: [] },
-    labelled: { seconds: [], values: [] },
-    spellBegan: 0,
-  };
+  return { ids: [], seconds: [], kinds: [] };
 }
 
 /**
- * Takes in what a payment of this terminal turned out to be, a week after it was made. A label of a payment that the
- * terminal does not know, or knows the label of, changes nothing: a repeated delivery is harmless.
+ * A payment of this terminal turned out to be fraud. It counts once a week has gone since the payment, not before; a payment that
+ * the terminal does not know, or no longer, changes nothing.
  */
-export function learnLabel(
-  terminal: TerminalState,
-  label: { readonly id: number; readonly fraud: boolean },
-): void {
-  const { waiting, labelled } = terminal;
-  const place = waiting.ids.indexOf(label.id);
-  if (place < 0) return;
-  waiting.ids.splice(place, 1);
-  const second = waiting.seconds.splice(place, 1)[0]!;
-  const explained = waiting.values.splice(place, 1)[0] === 1;
-  const kind = !label.fraud ? LABEL.genuine : explained ? LABEL.explained : LABEL.unexplained;
-  if (kind === LABEL.unexplained) {
-    const sameSpell =
-      labelled.values.includes(LABEL.unexplained) && second - terminal.spellBegan < SPELL_SECONDS;
-    if (!sameSpell) terminal.spellBegan = second;
-  }
-  labelled.seconds.push(second);
-  labelled.values.push(kind);
+export function learnFraud(terminal: TerminalState, id: number): void {
+  const place = terminal.ids.lastIndexOf(id);
+  if (place >= 0) terminal.kinds[place]! |= KIND.fraud;
 }
 
 /** Takes the payment into the terminal's state, and gives what is known of the terminal at that moment. */
@@ -87,60 +65,77 @@ export function observeTerminal(
   payment: Payment,
   card: Pick<CardFeatures, 'ratio'>,
 ): TerminalFeatures {
+  const { ids, seconds, kinds } = terminal;
   const now = secondsOf(payment.atMs);
-  const { paid, waiting, labelled } = terminal;
-  let old = 0;
-  while (old < paid.length && paid[old]! <= now - 30 * DAY_SECONDS) old++;
-  if (old > 0) paid.splice(0, old);
-  paid.push(now);
-  const oldest = now - 30 * DAY_SECONDS - LABEL_DELAY_SECONDS;
-  dropOlder(labelled, oldest);
-  waiting.ids.splice(0, dropOlder(waiting, oldest));
-  waiting.ids.push(payment.id);
-  waiting.seconds.push(now);
-  waiting.values.push(payment.amount > LARGE_AMOUNT || card.ratio > UNUSUAL_RATIO ? 1 : 0);
-  return {
-    terminalCount1: countAfter(paid, now - DAY_SECONDS),
-    terminalCount7: countAfter(paid, now - 7 * DAY_SECONDS),
-    terminalCount30: paid.length,
-    ...history(terminal, now),
-  };
-}
-
-function countAfter(seconds: readonly number[], second: number): number {
   let place = seconds.length;
-  while (place > 0 && seconds[place - 1]! > second) place--;
-  return seconds.length - place;
+  while (place > 0 && seconds[place - 1]! > now) place--;
+  ids.splice(place, 0, payment.id);
+  seconds.splice(place, 0, now);
+  kinds.splice(place, 0, payment.amount > LARGE_AMOUNT || card.ratio > UNUSUAL_RATIO ? KIND.explained : 0);
+  const old = countUpTo(seconds, seconds.at(-1)! - REMEMBERED_SECONDS);
+  for (const list of [ids, seconds, kinds]) list.splice(0, old);
+  return history(terminal, now);
 }
 
-function history(terminal: TerminalState, now: number) {
-  const { seconds, values } = terminal.labelled;
-  let [count1, count7, fraud1, fraud7, fraud30, suspect30] = [0, 0, 0, 0, 0, 0];
+function history({ seconds, kinds }: TerminalState, now: number): TerminalFeatures {
+  const known = now - LABEL_DELAY_SECONDS;
+  const counts = [0, 0, 0];
+  const frauds = [0, 0, 0];
+  let suspect30 = 0;
   let genuineSince = -1;
-  for (let place = seconds.length - 1; place >= 0; place--) {
-    const age = now - LABEL_DELAY_SECONDS - seconds[place]!;
-    const kind = values[place]!;
-    const fraud = kind === LABEL.genuine ? 0 : 1;
-    fraud30 += fraud;
-    if (kind === LABEL.unexplained) {
+  let spellBegan = Number.NEGATIVE_INFINITY;
+  const first = countUpTo(seconds, known - 30 * DAY_SECONDS);
+  for (let place = first; place < seconds.length && seconds[place]! <= known; place++) {
+    const second = seconds[place]!;
+    const kind = kinds[place]!;
+    const fraud = kind & KIND.fraud ? 1 : 0;
+    const windows = second > known - DAY_SECONDS ? 3 : second > known - 7 * DAY_SECONDS ? 2 : 1;
+    for (let window = 0; window < windows; window++) {
+      counts[window]!++;
+      frauds[window]! += fraud;
+    }
+    if (kind === KIND.fraud) {
       suspect30++;
-      if (genuineSince < 0) genuineSince = seconds.length - 1 - place;
-    }
-    if (age < 7 * DAY_SECONDS) {
-      count7++;
-      fraud7 += fraud;
-    }
-    if (age < DAY_SECONDS) {
-      count1++;
-      fraud1 += fraud;
-    }
+      genuineSince = 0;
+      if (second - spellBegan >= SPELL_SECONDS) spellBegan = second;
+    } else if (genuineSince >= 0) genuineSince++;
   }
+  const [count30, count7, count1] = counts as [number, number, number];
+  const rate = (window: number): number => (counts[window]! > 0 ? frauds[window]! / counts[window]! : 0);
   return {
-    terminalRate1: count1 > 0 ? fraud1 / count1 : 0,
-    terminalRate7: count7 > 0 ? fraud7 / count7 : 0,
-    terminalRate30: seconds.length > 0 ? fraud30 / seconds.length : 0,
-    suspect30,
-    genuineSince,
-    spellDays: suspect30 > 0 ? (now - terminal.spellBegan) / DAY_SECONDS : -1,
+    ...{ terminalCount1: count1, terminalCount7: count7, terminalCount30: count30 },
+    ...{ terminalRate1: rate(2), terminalRate7: rate(1), terminalRate30: rate(0) },
+    ...{ suspect30, genuineSince, spellDays: suspect30 > 0 ? (now - spellBegan) / DAY_SECONDS : -1 },
   };
+}
+
+const packer = new Packer();
+
+export function packTerminal({ ids, seconds, kinds }: TerminalState): string {
+  let [id, second] = [0, 0];
+  packer.whole(ids.length);
+  for (let place = 0; place < ids.length; place++) {
+    packer.whole(ids[place]! - id);
+    packer.whole(seconds[place]! - second);
+    packer.whole(kinds[place]!);
+    id = ids[place]!;
+    second = seconds[place]!;
+  }
+  return packer.text();
+}
+
+/** A terminal that nothing is known of where there is no text. */
+export function unpackTerminal(text: string | undefined): TerminalState {
+  const terminal = freshTerminal();
+  if (text === undefined) return terminal;
+  const from = new Unpacker(text);
+  let [id, second] = [0, 0];
+  for (let rest = from.whole(); rest > 0; rest--) {
+    id += from.whole();
+    second += from.whole();
+    terminal.ids.push(id);
+    terminal.seconds.push(second);
+    terminal.kinds.push(from.whole());
+  }
+  return terminal;
 }

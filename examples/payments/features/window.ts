@@ -7,25 +7,19 @@ export interface Payment {
   readonly amount: number;
 }
 
-/** Things of a span of time, oldest first, as two plain arrays: short in JSON, and nothing to allocate per entry. */
-export interface Recent {
-  seconds: number[];
-  values: number[];
-}
-
 /** Event times are kept in whole seconds. */
 export function secondsOf(atMs: number): number {
   return Math.floor(atMs / 1000);
 }
 
-/** Forgets what happened at or before a time; gives how much that was. */
-export function dropOlder(recent: Recent, second: number): number {
-  const { seconds, values } = recent;
-  let old = 0;
-  while (old < seconds.length && seconds[old]! <= second) old++;
-  if (old > 0) {
-    seconds.splice(0, old);
-    values.splice(0, old);
-  }
-  return old;
+/** Amounts are kept in cents. */
+export function centsOf(amount: number): number {
+  return Math.round(amount * 100);
+}
+
+/** How many of the first entries lie at or before a time; `seconds` is in order. */
+export function countUpTo(seconds: readonly number[], second: number): number {
+  let count = 0;
+  while (count < seconds.length && seconds[count]! <= second) count++;
+  return count;
 }

@@ -7,22 +7,23 @@ import {
   Heartbeat,
   JoinGroup,
   LeaveGroup,
+  readAssignment,
+  readOwned,
+  readSubscription,
   SyncGroup,
+  writeAssignment,
+  writeSubscription,
 } from '../../streams/kafka-protocol/index.ts';
 import type { TopicPartition } from '../../streams/port.ts';
 import { placeKey } from './bounds.ts';
 import type { Cluster } from './cluster.ts';
 import { CODES, ConnectionLost, failedWith, isPassing, requireOk } from './failure.ts';
-import {
-  PROTOCOL_NAME,
-  PROTOCOL_TYPE,
-  readAssignment,
-  readSubscription,
-  writeAssignment,
-  writeSubscription,
-} from './group-protocol.ts';
 import type { GroupIdentity } from './transactions.ts';
 
+/** So that Kafka's own tools can read subscriptions and assignments. */
+export const PROTOCOL_TYPE = 'consumer';
+/** Of the assignor: groups of other clients do not take part in it by accident. */
+export const PROTOCOL_NAME = 'millrace';
 const JOIN = 9;
 const SYNC = 5;
 const HEARTBEAT = 4;
@@ -230,7 +231,7 @@ export class GroupMember {
 
   #askToJoin(): Promise<AnswerOf<typeof JoinGroup>> {
     const { group, topics, instanceId, sessionTimeoutMs } = this.#parts;
-    const metadata = writeSubscription({ topics, owned: this.owned });
+    const metadata = writeSubscription(topics, this.owned);
     return this.#call(JoinGroup, JOIN, {
       ...{ groupId: group, sessionTimeoutMs, rebalanceTimeoutMs: sessionTimeoutMs, memberId: this.memberId },
       ...{ groupInstanceId: instanceId, protocolType: PROTOCOL_TYPE, reason: null },
@@ -242,14 +243,15 @@ export class GroupMember {
     const { cluster } = this.#parts;
     await cluster.refresh();
     const members = answer.members
-      .map(({ memberId, metadata }) => ({ memberId, ...readSubscription(metadata) }))
+      .map(({ memberId, metadata }) => ({
+        memberId,
+        topics: readSubscription(metadata) ?? [],
+        partitions: readOwned(metadata),
+      }))
       .sort((a, b) => (a.memberId < b.memberId ? -1 : 1));
     const countOf = (topic: string): number => cluster.topics.get(topic)?.leaders.length ?? 0;
     this.#sharedOut = this.#counts();
-    const shares = assignPartitions(
-      members.map(({ memberId, topics, owned }) => ({ memberId, topics, partitions: owned })),
-      countOf,
-    );
+    const shares = assignPartitions(members, countOf);
     return [...shares].map(([memberId, places]) => ({ memberId, assignment: writeAssignment(places) }));
   }
 

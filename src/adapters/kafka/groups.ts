@@ -5,6 +5,7 @@ import {
   DescribeGroups,
   ListGroups,
   OffsetDelete,
+  readAssignment,
 } from '../../streams/kafka-protocol/index.ts';
 import type {
   GroupAdmin,
@@ -16,8 +17,8 @@ import type {
 import { placeKey } from './bounds.ts';
 import type { Cluster } from './cluster.ts';
 import { CODES, failedWith, KafkaFailure, requireOk, saidInPort } from './failure.ts';
+import { PROTOCOL_NAME, PROTOCOL_TYPE } from './group-member.ts';
 import type { GroupPositions } from './group-positions.ts';
-import { PROTOCOL_NAME, PROTOCOL_TYPE, readAssignment } from './group-protocol.ts';
 import type { KafkaMembership } from './membership.ts';
 import type { Names } from './names.ts';
 import { writeMetadata } from './positions.ts';

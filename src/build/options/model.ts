@@ -1,5 +1,6 @@
 import type { ModelManifest, ModelServing } from '../../kernel/index.ts';
 import type { Plain } from '../description.ts';
+import { OPERATION_OPTIONS, readOperations } from './operations.ts';
 import { fieldsOf, kindOf, type OptionReader } from './reader.ts';
 
 export const MODEL_OPTIONS = [
@@ -13,6 +14,7 @@ export const MODEL_OPTIONS = [
   'cache',
   'card',
   'tags',
+  ...OPERATION_OPTIONS,
 ] as const;
 
 /** A model as it is declared; the files that it names are read afterwards. */
@@ -37,11 +39,13 @@ type Preprocess = NonNullable<ModelServing['preprocess']>;
 export function readModel(name: string, options: OptionReader): ModelDraft {
   const vocabularies: { [input: string]: string } = {};
   const card = options.text('card');
+  const operations = readOperations(options);
   const manifest: ModelManifest = {
     name,
     serving: readServing(options, vocabularies),
     ...(card === undefined ? {} : { card }),
     tags: readTags(options),
+    ...(operations === undefined ? {} : { operations }),
   };
   return { name, manifest, file: options.text('file'), vocabularies, problem: options.problem };
 }

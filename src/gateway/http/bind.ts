@@ -2,7 +2,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { MillraceError, signal } from '../../kernel/index.ts';
 
 /** Names a door and its flags: `--api-port`. */
-export type DoorName = 'api' | 'edge' | 'kafka';
+export type DoorName = 'api' | 'edge' | 'kafka' | 'inference';
 
 export interface Binding {
   readonly host: string;
@@ -25,7 +25,12 @@ export async function bind(server: Server, name: DoorName, options: Binding): Pr
   }
 }
 
-const PORT_NAMES = { api: 'API port', edge: 'edge port', kafka: 'Kafka port' } as const;
+const PORT_NAMES = {
+  api: 'API port',
+  edge: 'edge port',
+  kafka: 'Kafka port',
+  inference: 'inference port',
+} as const;
 
 function listenOn(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,13 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import {
-  type Clock,
-  type Guard,
-  type GuardAction,
-  MillraceError,
-  type Principal,
-  signal,
-} from '../../kernel/index.ts';
+import { type Clock, MillraceError, type Principal, signal } from '../../kernel/index.ts';
 import {
   type Api,
   ApiVersions,
@@ -20,6 +13,7 @@ import {
   SIZE_BYTES,
   writeResponse,
 } from '../../streams/kafka-protocol/index.ts';
+import type { Authorizer } from './authorizer.ts';
 import type { Budget } from './budget.ts';
 import { Chunks } from './chunks.ts';
 import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from './errors.ts';
@@ -37,7 +31,7 @@ export interface ConnectionLimits {
 export interface ConnectionParts {
   readonly socket: Socket;
   readonly principal: Principal;
-  readonly guard: Guard;
+  readonly authorize: Authorizer;
   readonly clock: Clock;
   readonly registry: HandlerRegistry;
   readonly budget: Budget;
@@ -229,7 +223,7 @@ export class Connection {
       return write(response);
     };
     try {
-      const answer = handler.handle(request, this.#contextOf(header, proceed));
+      const answer = handler.handle(request, this.#contextOf(api.name, header, proceed));
       return answer instanceof Promise ? answer.then(write).catch(refused) : write(answer);
     } catch (error) {
       return refused(error);
@@ -250,8 +244,8 @@ export class Connection {
     return writeResponse(ApiVersions, 0, header.correlationId, response);
   }
 
-  #contextOf(header: RequestHeader, proceed: () => void): RequestContext {
-    const { guard, principal, advertised, outgoing } = this.#parts;
+  #contextOf(api: string, header: RequestHeader, proceed: () => void): RequestContext {
+    const { authorize, principal, advertised, outgoing } = this.#parts;
     return {
       version: header.apiVersion,
       clientId: header.clientId,
@@ -263,7 +257,7 @@ export class Connection {
       },
       mostResponseBytes: outgoing.mostBytes,
       signal: this.#signal,
-      permits: (action, resource) => isPermitted(guard, principal, action, resource),
+      permits: (action, resource) => authorize({ principal, host: this.#peer, api, action, resource }),
       proceed,
     };
   }
@@ -327,16 +321,6 @@ function errorResponse({ api }: Handler, error: unknown): ResponseOf<Api> | unde
     else if (spec.fallback === undefined) response[name] = 0;
   }
   return 'errorCode' in response ? response : undefined;
-}
-
-function isPermitted(guard: Guard, principal: Principal, action: GuardAction, resource: string): boolean {
-  try {
-    guard.permit(principal, action, resource);
-    return true;
-  } catch (error) {
-    if (error instanceof MillraceError && error.code === 'FORBIDDEN') return false;
-    throw error;
-  }
 }
 
 /** `::ffff:10.0.0.1`, an IPv4 address on a socket for both, is `10.0.0.1`. */

@@ -1,8 +1,10 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createSecureServer } from 'node:tls';
+import type { Acls } from '../../govern/index.ts';
 import { type Clock, type Guard, MillraceError, type Service, type Timer } from '../../kernel/index.ts';
 import { bind } from '../http/bind.ts';
 import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from '../http/tls.ts';
+import { createAuthorizer } from './authorizer.ts';
 import { Budget } from './budget.ts';
 import { Connection } from './connection.ts';
 import type { BrokerAddress } from './handler.ts';
@@ -42,6 +44,8 @@ export interface KafkaDoorOptions {
   readonly advertised?: BrokerAddress;
   readonly clock: Clock;
   readonly guard: Guard;
+  /** Narrow what the guard permits to whom they name. */
+  readonly acls?: Acls;
   readonly registry: HandlerRegistry;
   readonly limits?: Partial<KafkaDoorLimits>;
 }
@@ -70,6 +74,7 @@ const SWEEP_MS = 5000;
 /** The Kafka port: a TCP or TLS server whose connections speak the Kafka protocol. */
 export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
   const { clock, guard, registry } = options;
+  const authorize = createAuthorizer(guard, options.acls);
   const limits = { ...DEFAULT_KAFKA_DOOR_LIMITS, ...options.limits };
   const budget = new Budget(limits.requestsInFlightBytes);
   const outgoing = new Outgoing();
@@ -86,7 +91,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     socket.setKeepAlive(true, 60_000);
     const principal = await guard.identify({ loopback: true });
     const connection = new Connection({
-      ...{ socket, principal, guard, clock, registry, budget, outgoing, limits },
+      ...{ socket, principal, authorize, clock, registry, budget, outgoing, limits },
       advertised: options.advertised,
       closing: closing.signal,
     });

@@ -1,3 +1,4 @@
+import type { Acls } from '../../govern/index.ts';
 import type { Clock, GuardAction, Principal, Random, SectionValues } from '../../kernel/index.ts';
 import type { Streams } from '../../streams/index.ts';
 import type { Api, RequestOf, ResponseOf, VersionRange } from '../../streams/kafka-protocol/index.ts';
@@ -11,6 +12,7 @@ export interface Broker {
   readonly random: Random;
   readonly cluster: Cluster;
   readonly topics: Topics;
+  readonly acls: Acls;
   readonly config: SectionValues<typeof kafkaSection>;
 }
 

@@ -1,3 +1,4 @@
+import { createAcls } from '../../govern/index.ts';
 import type { Random, SectionValues, StateStore } from '../../kernel/index.ts';
 import type { Streams } from '../../streams/index.ts';
 import type { kafkaSection } from './config.ts';
@@ -19,9 +20,10 @@ const TABLE = 'gateway.kafka';
 /** The Kafka port with everything behind it. */
 export function createKafka(options: KafkaOptions): KafkaDoor {
   const { streams, state, clock, random, config } = options;
+  const acls = createAcls({ state });
   const cluster = { id: '', nodeId: 0 };
-  const broker = { streams, clock, random, config, cluster, topics: new Topics(streams.log) };
-  const door = createKafkaDoor({ ...options, registry: createHandlerRegistry(createHandlers(broker)) });
+  const broker = { streams, clock, random, config, cluster, topics: new Topics(streams.log), acls };
+  const door = createKafkaDoor({ ...options, acls, registry: createHandlerRegistry(createHandlers(broker)) });
   return {
     name: door.name,
     get address() {
@@ -29,6 +31,7 @@ export function createKafka(options: KafkaOptions): KafkaDoor {
     },
     async start() {
       cluster.id = await clusterId(state, random);
+      await acls.start();
       await door.start();
     },
     refuse: () => door.refuse(),

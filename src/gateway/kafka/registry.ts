@@ -38,6 +38,12 @@ function advertisedVersions(handler: Handler): VersionRange {
   return handler.api.key === Produce.key ? { ...versions, from: 0 } : versions;
 }
 
+/**
+ * What clients look for before they use it (KIP-584): the newer consumer groups (KIP-848), and transactions that raise the
+ * epoch with each end and take partitions in by themselves (KIP-890).
+ */
+const FEATURES = { 'group.version': 1, 'transaction.version': 2 };
+
 function apiVersionsHandler(advertised: HandlerRegistry['advertised']): Handler {
   return {
     api: ApiVersions,
@@ -48,7 +54,15 @@ function apiVersionsHandler(advertised: HandlerRegistry['advertised']): Handler 
         minVersion: versions.from,
         maxVersion: versions.to,
       })),
-      finalizedFeaturesEpoch: -1,
+      supportedFeatures: Object.entries(FEATURES).map(([name, maxVersion]) => ({
+        name,
+        minVersion: 0,
+        maxVersion,
+      })),
+      finalizedFeaturesEpoch: 0,
+      finalizedFeatures: Object.entries(FEATURES).map(([name, level]) => ({
+        ...{ name, minVersionLevel: level, maxVersionLevel: level },
+      })),
     }),
   };
 }

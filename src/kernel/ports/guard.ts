@@ -1,6 +1,8 @@
 /** Who asks. */
 export interface Principal {
   readonly id: string;
+  /** What people call it, where it has a name of its own. */
+  readonly name?: string;
   readonly kind: 'local' | 'token' | 'certificate' | 'sasl';
 }
 

@@ -140,11 +140,11 @@ export function setAppendTime(bytes: Uint8Array, position: number, timeMs: numbe
   writeCrc(bytes, position);
 }
 
-/** Makes the batch at the start of `bytes` one of a producer, and of its transaction, then renews the CRC. */
+/** Makes the batch at the start of `bytes` one of a producer, or of its transaction, then renews the CRC. */
 export function setProducer(
   bytes: Uint8Array,
   producer: { readonly producerId: number; readonly epoch: number; readonly sequence: number },
-  transactional: boolean,
+  transactional = false,
 ): void {
   writeInt16(bytes, 21, (readInt16(bytes, 21) & ~16) | (transactional ? 16 : 0));
   writeInt64(bytes, 43, producer.producerId);

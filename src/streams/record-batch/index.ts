@@ -5,6 +5,7 @@ export {
   decompressRecords,
   MAX_DECOMPRESSED_BYTES,
 } from './compression.ts';
+export { payloadStart } from './confluent-frame.ts';
 export { crc32c } from './crc32c.ts';
 export { type DecodedRecord, decodeBatch, decodeBatches, RecordCursor, readMarker } from './decode.ts';
 export {

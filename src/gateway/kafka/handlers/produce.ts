@@ -8,6 +8,7 @@ import {
 import { Produce, type RequestOf, type ResponseOf } from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS, KafkaError, type KafkaErrorName, kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
+import { IMPLICIT_FROM, joinTransaction } from '../transactions/index.ts';
 
 type Request = RequestOf<typeof Produce>;
 type TopicData = Request['topicData'][number];
@@ -50,6 +51,23 @@ export function produceHandler({ streams, topics }: Broker): Handler<typeof Prod
     return { name: data.name, topicId: data.topicId, partitionResponses };
   };
 
+  const join = (
+    transactionalId: string,
+    { topicData }: Request,
+    context: RequestContext,
+  ): Promise<number> => {
+    const sent = topicData.flatMap((data) => {
+      const { topic } = topics.find(data, 'write', context);
+      if (!topic) return [];
+      return data.partitionData.map(({ index, records }) => ({
+        topic: topic.name,
+        partition: index,
+        records,
+      }));
+    });
+    return joinTransaction(streams.log, transactionalId, sent);
+  };
+
   return {
     api: Produce,
     async handle(request, context) {
@@ -59,6 +77,10 @@ export function produceHandler({ streams, topics }: Broker): Handler<typeof Prod
         !context.permits('write', `transaction/${request.transactionalId}`)
       ) {
         return refusedWhole(request, KAFKA_ERRORS.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+      }
+      if (request.transactionalId !== null && context.version >= IMPLICIT_FROM) {
+        const refusal = await join(request.transactionalId, request, context);
+        if (refusal !== 0) return refusedWhole(request, refusal);
       }
       const answers = request.topicData.map((data) => produce(data, request, context));
       // Everything is handed to the log by now, in order: the next request may begin while the disk works.

@@ -1,0 +1,1 @@
+export { type OnnxRuntimeOptions, onnxRuntimeEngine } from './engine.ts';

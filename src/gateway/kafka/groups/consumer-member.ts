@@ -1,0 +1,104 @@
+import type { Clock, Timer } from '../../../kernel/index.ts';
+import type { PartitionKey } from './assignors.ts';
+
+/** What a member says of itself; null: as before. */
+export interface MemberProfile {
+  readonly instanceId: string | null;
+  readonly rackId: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  readonly rebalanceTimeoutMs: number | null;
+  readonly topicNames: readonly string[] | null;
+  readonly topicRegex: string | null;
+  readonly assignor: string | null;
+  /** Which topics a regular expression may find for it. */
+  maySee(topic: string): boolean;
+}
+
+const NONE: ReadonlySet<PartitionKey> = new Set();
+
+/** Where a member stands on its way to what it is to have. */
+export type MemberState =
+  | 'stable'
+  /** It still has to give up partitions. */
+  | 'unrevoked'
+  /** It waits for partitions that others still have. */
+  | 'unreleased';
+
+/** One member of a group of the newer protocol. */
+export class ConsumerMember {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  rackId: string | null = null;
+  clientId = '';
+  clientHost = '';
+  rebalanceTimeoutMs = 0;
+  topicNames: readonly string[] = [];
+  topicRegex = '';
+  assignor: string | null = null;
+  maySee: (topic: string) => boolean = () => true;
+  epoch = 0;
+  previousEpoch = 0;
+  state: MemberState = 'stable';
+  assigned: ReadonlySet<PartitionKey> = NONE;
+  revoking: ReadonlySet<PartitionKey> = NONE;
+  /** A static member that left for a while: whoever comes back under its instance takes its place. */
+  away = false;
+  #session: Timer | undefined;
+  #rebalance: Timer | undefined;
+
+  constructor(memberId: string, instanceId: string | null) {
+    this.memberId = memberId;
+    this.instanceId = instanceId;
+  }
+
+  /** Whether what it subscribes to, or how it wants it assigned, is another than before. */
+  update(profile: MemberProfile): boolean {
+    const before = JSON.stringify([this.topicNames, this.topicRegex, this.assignor]);
+    this.clientId = profile.clientId;
+    this.clientHost = profile.clientHost;
+    this.maySee = profile.maySee;
+    this.rackId = profile.rackId ?? this.rackId;
+    this.rebalanceTimeoutMs = profile.rebalanceTimeoutMs ?? this.rebalanceTimeoutMs;
+    this.topicNames = profile.topicNames ? [...new Set(profile.topicNames)].sort() : this.topicNames;
+    this.topicRegex = profile.topicRegex ?? this.topicRegex;
+    this.assignor = profile.assignor ?? this.assignor;
+    return before !== JSON.stringify([this.topicNames, this.topicRegex, this.assignor]);
+  }
+
+  /** What its instance had under another member id. */
+  takeOver(former: ConsumerMember): void {
+    this.rackId = former.rackId;
+    this.rebalanceTimeoutMs = former.rebalanceTimeoutMs;
+    this.topicNames = former.topicNames;
+    this.topicRegex = former.topicRegex;
+    this.assignor = former.assignor;
+    this.state = former.state;
+    this.assigned = former.assigned;
+    this.revoking = former.revoking;
+  }
+
+  advance(epoch: number): void {
+    if (epoch === this.epoch) return;
+    this.previousEpoch = this.epoch;
+    this.epoch = epoch;
+  }
+
+  touch(clock: Clock, sessionMs: number, onExpired: () => void): void {
+    this.#session?.cancel();
+    this.#session = clock.after(sessionMs, onExpired);
+  }
+
+  /** Runs while the member has partitions to give up. */
+  watchRevocation(clock: Clock, onLate: () => void): void {
+    if (this.state !== 'unrevoked') {
+      this.#rebalance?.cancel();
+      this.#rebalance = undefined;
+    } else this.#rebalance ??= clock.after(this.rebalanceTimeoutMs, onLate);
+  }
+
+  end(): void {
+    this.#session?.cancel();
+    this.#rebalance?.cancel();
+  }
+}

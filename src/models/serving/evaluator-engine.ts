@@ -1,0 +1,57 @@
+import { sha256, siblingModule, type Workers } from '../../kernel/index.ts';
+import { type InferenceEngine, type LoadedModel, portable, type Values } from '../inference.port.ts';
+import { compileFile } from './compile-file.ts';
+import type { EvaluatorModel, RunInput } from './evaluate.worker.ts';
+
+/** Weights as they are evaluated, and the code around them, take a few times the file. */
+const MEMORY_FACTOR = 4;
+const MEMORY_BASE_BYTES = 64 * 1024;
+
+const memoryOf = (fileBytes: number): number => MEMORY_BASE_BYTES + fileBytes * MEMORY_FACTOR;
+
+/** The evaluator in the caller's thread: a run is a call, for models whose run takes microseconds. */
+export function evaluatorEngine(): InferenceEngine {
+  return {
+    name: 'typescript',
+    place: 'caller',
+    async load(bytes) {
+      const { inputs, outputs, metadata, run } = compileFile(bytes);
+      return {
+        inputs,
+        outputs,
+        metadata,
+        memoryBytes: memoryOf(bytes.length),
+        run: (feeds) => run(feeds),
+        close: async () => {},
+      };
+    },
+  };
+}
+
+/**
+ * The same evaluator in platform workers, for models that would hold the caller's thread: while they are read, or while
+ * they run. The file lies in memory that all threads share; each thread compiles it when it first runs it.
+ */
+export function evaluatorWorkersEngine(workers: Workers): InferenceEngine {
+  const module = siblingModule(import.meta.url, './evaluate.worker');
+  return {
+    name: 'typescript',
+    place: 'worker',
+    async load(bytes): Promise<LoadedModel> {
+      const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+      shared.set(bytes);
+      const model: EvaluatorModel = { key: sha256(bytes), bytes: shared };
+      const found = await workers.run<Omit<LoadedModel, 'run' | 'close' | 'memoryBytes'>>(
+        { module, task: 'inspect' },
+        model,
+      );
+      return {
+        ...found,
+        memoryBytes: memoryOf(bytes.length),
+        run: (feeds) =>
+          workers.run<Values>({ module, task: 'run' }, { model, feeds: portable(feeds) } satisfies RunInput),
+        close: async () => {},
+      };
+    },
+  };
+}
