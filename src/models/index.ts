@@ -70,6 +70,18 @@ export {
   type ValueSpec,
 } from './tensor.ts';
 export {
+  ALGORITHMS,
+  type Algorithm,
+  createTrainer,
+  readFile as readTrainingFile,
+  readRows as readTrainingRows,
+  type Trainer,
+  type Training,
+  type TrainingSource,
+  type TrainingSpec,
+  trainModel,
+} from './training/index.ts';
+export {
   createMonitor,
   DEFAULT_DRIFT,
   type DriftOptions,
