@@ -32,6 +32,7 @@ export { PRODUCTION, type Registry, type VersionDraft } from './registry/registr
 export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
 export type { ReleaseRecord } from './releases/record.ts';
+export type { RetrainRun } from './retraining/store.ts';
 export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
 export { elementToJson, putterFor } from './rows/elements.ts';
 export {
