@@ -6,7 +6,10 @@ export {
   EVALUATOR_LIMITS,
   type EvaluatorLimits,
   type Feeds,
+  type RowOutput,
+  type RowProgram,
 } from './evaluator/index.ts';
+export { type Contributions, type Explanation, explainInWorkers } from './explain/index.ts';
 export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,
@@ -67,6 +70,18 @@ export {
   type Value,
   type ValueSpec,
 } from './tensor.ts';
+export {
+  ALGORITHMS,
+  type Algorithm,
+  createTrainer,
+  readFile as readTrainingFile,
+  readRows as readTrainingRows,
+  type Trainer,
+  type Training,
+  type TrainingSource,
+  type TrainingSpec,
+  trainModel,
+} from './training/index.ts';
 export {
   createMonitor,
   DEFAULT_DRIFT,

@@ -5,10 +5,13 @@ import { trees } from './ml/trees.ts';
 import type { Operator, Operators } from './operator.ts';
 import { activations } from './operators/activations.ts';
 import { casts } from './operators/casts.ts';
+import { control } from './operators/control.ts';
 import { elementwise } from './operators/elementwise.ts';
+import { gathering } from './operators/gathering.ts';
 import { logic } from './operators/logic.ts';
 import { matrices } from './operators/matrices.ts';
 import { reductions } from './operators/reductions.ts';
+import { sequences } from './operators/sequences.ts';
 import { shaping } from './operators/shaping.ts';
 
 /** Newest version of each domain whose operators mean what they mean here. */
@@ -19,7 +22,7 @@ export const DOMAINS: { readonly [domain: string]: number } = {
 };
 
 const TABLES: { readonly [domain: string]: readonly Operators[] } = {
-  '': [activations, casts, elementwise, logic, matrices, reductions, shaping],
+  '': [activations, casts, control, elementwise, gathering, logic, matrices, reductions, sequences, shaping],
   'ai.onnx.ml': [features, labels, linear, trees],
 };
 
