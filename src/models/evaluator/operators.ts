@@ -6,10 +6,14 @@ import type { Operator, Operators } from './operator.ts';
 import { activations } from './operators/activations.ts';
 import { casts } from './operators/casts.ts';
 import { control } from './operators/control.ts';
+import { convolutions } from './operators/convolutions.ts';
 import { elementwise } from './operators/elementwise.ts';
 import { gathering } from './operators/gathering.ts';
 import { logic } from './operators/logic.ts';
+import { losses } from './operators/losses.ts';
 import { matrices } from './operators/matrices.ts';
+import { normalizations } from './operators/normalizations.ts';
+import { padding } from './operators/padding.ts';
 import { reductions } from './operators/reductions.ts';
 import { sequences } from './operators/sequences.ts';
 import { shaping } from './operators/shaping.ts';
@@ -22,7 +26,22 @@ export const DOMAINS: { readonly [domain: string]: number } = {
 };
 
 const TABLES: { readonly [domain: string]: readonly Operators[] } = {
-  '': [activations, casts, control, elementwise, gathering, logic, matrices, reductions, sequences, shaping],
+  '': [
+    activations,
+    casts,
+    control,
+    convolutions,
+    elementwise,
+    gathering,
+    logic,
+    losses,
+    matrices,
+    normalizations,
+    padding,
+    reductions,
+    sequences,
+    shaping,
+  ],
   'ai.onnx.ml': [features, labels, linear, trees],
 };
 
