@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fsDisk } from './adapters/fs/index.ts';
 import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
+import type { CopyOptions, CopySummary } from './adapters/kafka/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
@@ -189,7 +190,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const logs = createLogs({ archive: substrate.logs, clock });
   const streams = createStreams({ log, state: store, clock, workers, decompress });
   const facts = createFacts(streams, { clock });
-  const { tokens, guard } = createTokens({ state: store, clock, ids, random });
+  const { tokens, guard, scram } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
   const readable = overrides.secrets ?? secrets;
@@ -291,7 +292,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
-  const kafka = openKafka(config, { streams, state: store, clock, random, guard, overrides });
+  const kafka = openKafka(config, { streams, state: store, clock, random, guard, scram, overrides });
 
   const lifecycle = createLifecycle([
     workers,
@@ -378,6 +379,12 @@ export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyRe
   }
 }
 
+/** Copies streams from one Kafka port to another, a cluster's or a platform's. Throws UNAVAILABLE, UNAUTHENTICATED, CONFLICT, STREAM_NOT_FOUND. */
+export async function copyStreams(options: CopyOptions): Promise<CopySummary> {
+  const { copyTopics } = await import('./adapters/kafka/index.ts');
+  return copyTopics(options);
+}
+
 /** Gives the platform's own log to `write`, a line an entry, from `info` on. Returns the stop. */
 export function onLog(write: (line: string) => void): () => void {
   return onSignal('platform.log', ({ level, room, message, error }) => {
@@ -458,7 +465,7 @@ function openKafka(
   {
     overrides,
     ...parts
-  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard'> & {
+  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard' | 'scram'> & {
     readonly overrides: PlatformOverrides;
   },
 ): KafkaDoor | undefined {

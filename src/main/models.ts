@@ -6,6 +6,7 @@ import {
   createOperations,
   evaluatorEngine,
   evaluatorWorkersEngine,
+  explainInWorkers,
   type Models,
   type ModelsConfig,
   type Operations,
@@ -39,6 +40,7 @@ export function openModels(
     memoryBytes: settings.modelMemory,
     queue: settings.modelQueue,
   });
+  models.explainBy(explainInWorkers(workers));
   const operations = createOperations({ ...around, state, models });
   return Object.assign(models, { operations, services: [workers, native, models, operations] });
 }

@@ -9,6 +9,7 @@ export {
   type RowOutput,
   type RowProgram,
 } from './evaluator/index.ts';
+export { type Contributions, type Explanation, explainInWorkers } from './explain/index.ts';
 export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,
@@ -68,6 +69,18 @@ export {
   type Value,
   type ValueSpec,
 } from './tensor.ts';
+export {
+  ALGORITHMS,
+  type Algorithm,
+  createTrainer,
+  readFile as readTrainingFile,
+  readRows as readTrainingRows,
+  type Trainer,
+  type Training,
+  type TrainingSource,
+  type TrainingSpec,
+  trainModel,
+} from './training/index.ts';
 export {
   createMonitor,
   DEFAULT_DRIFT,

@@ -28,7 +28,9 @@ export {
   readBatchHeader,
   setAppendTime,
   setBaseOffset,
+  setProducer,
   splitBatches,
 } from './header.ts';
+export { isMergeable, mergeBatches } from './merge.ts';
 export { murmur2, partitionOfKey } from './murmur2.ts';
 export { BatchWriter, WriterBuffers } from './writer.ts';
