@@ -195,7 +195,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
-  const models = openModels(config.models, { store, blobs, facts, clock, ids, random, workers });
+  const models = openModels(config.models, { store, blobs, facts, clock, streams, ids, random, workers });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,

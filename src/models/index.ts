@@ -40,6 +40,7 @@ export {
 } from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
 export type { ReleaseRecord } from './releases/record.ts';
+export type { RetrainRun } from './retraining/store.ts';
 export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
 export { elementToJson, putterFor } from './rows/elements.ts';
 export {
