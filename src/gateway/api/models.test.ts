@@ -81,7 +81,7 @@ it('moves aliases, refuses what would break their users, and removes what nobody
   assert.equal((await put('production', { version: '2' })).status, 200);
   assert.deepEqual((await api.post('/models/risk/predict', '[[1]]')).body.predictions, [{ y: 2, z: 1 }]);
   assert.deepEqual((await api.post('/models/risk/predict?version=1', '[[1]]')).body.predictions, [
-    { y: 1, z: [1] },
+    { y: 1, z: 1 },
   ]);
   const breaking = await put('production', { version: '3' });
   assert.deepEqual([breaking.status, breaking.body.code], [409, 'MODEL_INCOMPATIBLE']);
