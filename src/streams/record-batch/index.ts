@@ -31,5 +31,6 @@ export {
   setProducer,
   splitBatches,
 } from './header.ts';
+export { isMergeable, mergeBatches } from './merge.ts';
 export { murmur2, partitionOfKey } from './murmur2.ts';
 export { BatchWriter, WriterBuffers } from './writer.ts';
