@@ -7,6 +7,8 @@ export interface TrainingSpec {
   readonly label?: string;
   /** Columns to learn from; left out, all but label and weight. Of a text classifier: the one column with the text. */
   readonly features?: readonly string[];
+  /** What the label is where an algorithm can do either; left out: classes for texts and for 0 and 1, else a number. */
+  readonly task?: 'classes' | 'number';
   /** Column that says how much a row counts. */
   readonly weight?: string;
   /** Part of the rows that is held back to measure the model on. Default 0.2. */
@@ -48,7 +50,7 @@ export const DEFAULT_SEED = 1;
 
 /** Throws INVALID_INPUT for a spec that no algorithm can follow. */
 export function checkSpec(spec: TrainingSpec): void {
-  const { algorithm, holdout = DEFAULT_HOLDOUT, split = 'random', seed = DEFAULT_SEED } = spec;
+  const { algorithm, task, holdout = DEFAULT_HOLDOUT, split = 'random', seed = DEFAULT_SEED } = spec;
   const problems: { path: string; message: string }[] = [];
   if (!ALGORITHMS.includes(algorithm)) {
     problems.push({ path: '/algorithm', message: `must be one of ${ALGORITHMS.join(', ')}` });
@@ -58,6 +60,9 @@ export function checkSpec(spec: TrainingSpec): void {
   }
   if (split !== 'random' && split !== 'last') {
     problems.push({ path: '/split', message: "must be 'random' or 'last'" });
+  }
+  if (task !== undefined && task !== 'classes' && task !== 'number') {
+    problems.push({ path: '/task', message: "must be 'classes' or 'number'" });
   }
   if (!Number.isInteger(seed) || seed < 0 || seed > 4_294_967_295) {
     problems.push({ path: '/seed', message: 'must be a whole number from 0 to 4294967295' });

@@ -9,6 +9,9 @@ import { accuracy, auc, averagePrecision, logLoss, rootMeanSquaredError, rSquare
 import { checkSpec, DEFAULT_HOLDOUT, LABEL_KINDS, type TrainingSpec } from './spec.ts';
 import { holdBack } from './split.ts';
 
+/** Key of `metadata_props` with what inputs and outputs looked like: drift is measured against it. */
+const REFERENCE_KEY = 'millrace.reference';
+
 /** What training gives, all of it plain data. */
 export interface Training {
   /** The model as an ONNX file; its `metadata_props` name the columns under `millrace.features`. */
@@ -44,13 +47,19 @@ export function trainModel(spec: TrainingSpec, dataset: Dataset, onProgress?: On
   const graph = new GraphBuilder();
   fitted.build(graph, train.texts ? '' : graph.columns(train.columns));
   const names = train.columns.map(({ name }) => name);
+  const reference = referenceOf(spec, fitted, train);
+  const metadata = {
+    ...featuresOf(train.columns),
+    ...fitted.metadata,
+    [REFERENCE_KEY]: JSON.stringify(reference),
+  };
   return {
-    onnx: graph.encode({ ...featuresOf(train.columns), ...fitted.metadata }),
+    onnx: graph.encode(metadata),
     metrics: held ? measure(fitted, held) : {},
     importance: fitted.importance
       ? Object.fromEntries(names.map((name, place) => [name, fitted.importance![place]!]))
       : {},
-    reference: referenceOf(spec, fitted, train),
+    reference,
     rows: { trained: train.rows, heldBack: held?.rows ?? 0 },
     facts: fitted.facts ?? {},
     serving: train.texts ? textServing(spec) : { missing: true },
@@ -58,9 +67,12 @@ export function trainModel(spec: TrainingSpec, dataset: Dataset, onProgress?: On
   };
 }
 
+/** Names of the columns: for rows as objects (`millrace.features`), and for explanations (`millrace.columns`). */
 function featuresOf(columns: readonly Column[]): { readonly [key: string]: string } {
-  const isMatrix = columns.length > 0 && columns.every(({ kind }) => kind === 'number');
-  return isMatrix ? { 'millrace.features': JSON.stringify(columns.map(({ name }) => name)) } : {};
+  if (columns.length === 0) return {};
+  const names = JSON.stringify(columns.map(({ name }) => name));
+  const isMatrix = columns.every(({ kind }) => kind === 'number');
+  return { ...(isMatrix ? { 'millrace.features': names } : {}), 'millrace.columns': names };
 }
 
 /** What counts the n-grams of a text before the model sees it. */

@@ -32,5 +32,6 @@ export {
   setProducer,
   splitBatches,
 } from './header.ts';
+export { isMergeable, mergeBatches } from './merge.ts';
 export { murmur2, partitionOfKey } from './murmur2.ts';
 export { BatchWriter, type UnsealedBatch, WriterBuffers } from './writer.ts';

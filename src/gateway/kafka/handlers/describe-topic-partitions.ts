@@ -29,6 +29,9 @@ export function describeTopicPartitionsHandler(broker: Broker): Handler<typeof D
       replicaNodes: [cluster.nodeId],
       isrNodes: [cluster.nodeId],
       offlineReplicas: [],
+      // Java's client takes null for a fault.
+      eligibleLeaderReplicas: [],
+      lastKnownElr: [],
     })),
     topicAuthorizedOperations: topicOperations(topic.name, context),
   });
