@@ -190,12 +190,12 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const logs = createLogs({ archive: substrate.logs, clock });
   const streams = createStreams({ log, state: store, clock, workers, decompress });
   const facts = createFacts(streams, { clock });
-  const { tokens, guard } = createTokens({ state: store, clock, ids, random });
+  const { tokens, guard, scram } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
-  const models = openModels(config.models, { store, blobs, facts, clock, ids, random, workers });
+  const models = openModels(config.models, { store, blobs, facts, clock, streams, ids, random, workers });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,
@@ -292,7 +292,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
-  const kafka = openKafka(config, { streams, state: store, clock, random, guard, overrides });
+  const kafka = openKafka(config, { streams, state: store, clock, random, guard, scram, overrides });
 
   const lifecycle = createLifecycle([
     workers,
@@ -468,7 +468,7 @@ function openKafka(
   {
     overrides,
     ...parts
-  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard'> & {
+  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard' | 'scram'> & {
     readonly overrides: PlatformOverrides;
   },
 ): KafkaDoor | undefined {

@@ -17,6 +17,7 @@ import {
   signal,
   type Workers,
 } from '../../kernel/index.ts';
+import type { Streams } from '../../streams/index.ts';
 import type { VersionRecord } from '../registry/records.ts';
 import { PRODUCTION } from '../registry/registry.ts';
 import type { ReleaseRecord } from '../releases/record.ts';
@@ -25,6 +26,7 @@ import { judgeSchema } from '../releases/schema-gate.ts';
 import type { ReleaseSettings } from '../releases/settings.ts';
 import type { JudgeHeldBackInput } from '../releases/tasks.ts';
 import type { GateResult } from '../releases/verdict.ts';
+import { createRetraining, type Retraining } from '../retraining/retraining.ts';
 import type { Models, Observation } from '../service.ts';
 import { createMonitor } from '../watch/monitor.ts';
 import { createWatcher, driftOptions, type Watcher } from '../watch/watcher.ts';
@@ -37,6 +39,7 @@ import { createOperationsStore } from './store.ts';
 export interface Operations extends Service {
   readonly watcher: Watcher;
   readonly releases: Releases;
+  readonly retraining: Retraining;
   start(): Promise<void>;
   stop(): Promise<void>;
   of(model: string): ModelOperations;
@@ -67,6 +70,7 @@ export interface Operations extends Service {
 
 export interface OperationsOptions {
   readonly models: Models;
+  readonly streams: Streams;
   readonly workers: Workers;
   readonly state: StateStore;
   readonly blobs: BlobStore;
@@ -177,8 +181,16 @@ export function createOperations(options: OperationsOptions): Operations {
     return releases.begin({ model, version: reference, by, settings, ...(id === undefined ? {} : { id }) });
   };
 
+  const retraining = createRetraining({
+    ...options,
+    operations: store,
+    release,
+    releaseOf: (model, id) => releases.get(model, id),
+  });
+
   return {
     name: 'models operations',
+    retraining,
     release,
     async takesOver(model, next, by) {
       const serving = production(model);
@@ -198,9 +210,11 @@ export function createOperations(options: OperationsOptions): Operations {
       stops.push(models.route(({ name, aliases }, key) => releases.route(name, aliases[PRODUCTION], key)));
       await watcher.start();
       await releases.start();
+      await retraining.start();
     },
     async stop() {
       for (const stop of stops) stop();
+      await retraining.stop();
       await releases.stop();
       await watcher.stop();
     },
@@ -221,6 +235,7 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async settled() {
       await watcher.settled();
+      await retraining.settled();
       await releases.settled();
     },
   };
