@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { decodeModel } from '../models/index.ts';
 import { createDesk } from './program.fixture.ts';
 
 const APP = `import { boostedTrees, logisticRegression, model, stream } from 'millrace';
@@ -49,7 +48,7 @@ test('a model is trained from a file, and from a stream as its app declares it, 
     importance: { pages: number };
   };
   assert.ok(report.metrics.accuracy > 0.99 && report.importance.pages > 0.9);
-  assert.equal(decodeModel(await readFile(join(desk.folder, report.out))).producerName, 'millrace');
+  assert.ok((await readFile(join(desk.folder, report.out))).includes('TreeEnsembleRegressor'));
 
   const platform = desk.start('start', '--data', 'data');
   const { api } = await platform.ready;
