@@ -105,6 +105,10 @@ export const MODEL_WATCH_OPERATIONS = {
             window: WINDOW,
           }),
         ),
+        labels: {
+          type: ['object', 'null'],
+          description: 'Live metrics by version and group, where the model says how labels are joined.',
+        },
         release: { oneOf: [reference('ModelRelease'), { type: 'null' }] },
       }),
     ),
