@@ -132,7 +132,9 @@ async function live(
   for (let round = 0; round <= rounds; round++) {
     const order = round % 2 === 0 ? [bare, watched] : [watched, bare];
     const costs = new Map<object, number>();
-    for (const each of order) costs.set(each, await cpuPerRequest(each.addresses.api!, rows, durationMs));
+    for (const each of order) {
+      costs.set(each, await cpuPerRequest(each.addresses.api!, rows, durationMs));
+    }
     const [plain, cost] = [costs.get(bare)!, costs.get(watched)!];
     // The first round warms both up.
     if (round === 0) continue;
