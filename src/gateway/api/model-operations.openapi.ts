@@ -100,11 +100,15 @@ export const MODEL_WATCH_OPERATIONS = {
           object({
             version: text(),
             reference: { enum: ['training', 'live', null] },
-            rows: object({ seen: number, open: number, late: number, skipped: number }),
+            rows: object({ seen: number, open: number, late: number, sampledOut: number, skipped: number }),
             drifting: list(text()),
             window: WINDOW,
           }),
         ),
+        labels: {
+          type: ['object', 'null'],
+          description: 'Live metrics by version and group, where the model says how labels are joined.',
+        },
         release: { oneOf: [reference('ModelRelease'), { type: 'null' }] },
       }),
     ),

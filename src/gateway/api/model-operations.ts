@@ -176,14 +176,19 @@ function runView({ startedMs, endedMs, ...run }: RetrainRun): object {
   return { ...run, started: timeOf(startedMs), ended: endedMs === null ? null : timeOf(endedMs) };
 }
 
-function watchView(model: string, { watcher, releases }: Operations): object {
+function watchView(model: string, { watcher, labels, releases }: Operations): object {
   const release = releases.active(model);
   const versions = watcher.show(model).map(({ last, ...version }) => {
     if (last === null) return { ...version, window: null };
     const { fromMs, toMs, rows, inputs, outputs } = last;
     return { ...version, window: { from: timeOf(fromMs), to: timeOf(toMs), rows, inputs, outputs } };
   });
-  return { model, versions, release: release ? releaseView(release) : null };
+  return {
+    model,
+    versions,
+    labels: labels.show(model) ?? null,
+    release: release ? releaseView(release) : null,
+  };
 }
 
 function releaseView(record: ReleaseRecord): object {

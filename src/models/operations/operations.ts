@@ -18,6 +18,7 @@ import {
   type Workers,
 } from '../../kernel/index.ts';
 import type { Streams } from '../../streams/index.ts';
+import { createLabels, type Labels } from '../labels/labels.ts';
 import type { VersionRecord } from '../registry/records.ts';
 import { PRODUCTION } from '../registry/registry.ts';
 import type { ReleaseRecord } from '../releases/record.ts';
@@ -38,6 +39,7 @@ import { createOperationsStore } from './store.ts';
 /** Models in operation: watched, released step by step, and retrained. */
 export interface Operations extends Service {
   readonly watcher: Watcher;
+  readonly labels: Labels;
   readonly releases: Releases;
   readonly retraining: Retraining;
   start(): Promise<void>;
@@ -146,6 +148,8 @@ export function createOperations(options: OperationsOptions): Operations {
     },
   });
 
+  const labels = createLabels({ ...options, operations: store, version, labelled: releases.labelled });
+
   const truthOf = (model: string): ModelTruth => {
     const { gates, watch } = store.of(model);
     return gates ?? watch.labels ?? { output: null, threshold: 0.5 };
@@ -172,6 +176,7 @@ export function createOperations(options: OperationsOptions): Operations {
   const observe = (call: Observation): void => {
     const { outputs, shadow } = call;
     if (outputs && !shadow) watcher.observe({ ...call, outputs });
+    if (outputs && !shadow && call.keys) labels.observe({ ...call, outputs, keys: call.keys });
     if (releases.active(call.model)) tellRelease(call);
   };
 
@@ -202,6 +207,7 @@ export function createOperations(options: OperationsOptions): Operations {
       return true;
     },
     watcher,
+    labels,
     releases,
     of: store.of,
     async start() {
@@ -209,6 +215,7 @@ export function createOperations(options: OperationsOptions): Operations {
       stops.push(models.observe(observe));
       stops.push(models.route(({ name, aliases }, key) => releases.route(name, aliases[PRODUCTION], key)));
       await watcher.start();
+      await labels.start();
       await releases.start();
       await retraining.start();
     },
@@ -216,6 +223,7 @@ export function createOperations(options: OperationsOptions): Operations {
       for (const stop of stops) stop();
       await retraining.stop();
       await releases.stop();
+      await labels.stop();
       await watcher.stop();
     },
     async set(model, operations) {
@@ -235,6 +243,7 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async settled() {
       await watcher.settled();
+      await labels.settled();
       await retraining.settled();
       await releases.settled();
     },

@@ -47,7 +47,9 @@ export function createTriggers({
     for (const { key, value, offset } of records) {
       if (value === null || key === null || Buffer.from(key).toString() !== model) continue;
       const { type, id, began } = JSON.parse(Buffer.from(value).toString()) as DriftFact;
-      if (type !== 'drift.detected') continue;
+      // A metric that decays is drift of the whole: it counts where no columns are named.
+      const decayed = type === 'decay.detected' && columns.length === 0;
+      if (type !== 'drift.detected' && !decayed) continue;
       const asked = columns.length === 0 || began.some((column) => columns.includes(column));
       if (asked) return { fact: `drift/${id}`, offset: offset + 1 };
     }
