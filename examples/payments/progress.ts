@@ -2,12 +2,12 @@ import type { Platform } from '../../src/main.ts';
 import type { Live, Scoreboard, Summary } from './summary.ts';
 import type { FeedState } from './traffic/feed.ts';
 
-/** The consumer groups that score, and the one that opens cases, with the stream each reads. */
+/** The consumer groups on a payment's way to its score, and the one that opens cases, with the stream each reads. */
 const SCORERS = [
-  ['scoring.score-card', 'payments'],
-  ['scoring.score-terminal', 'terminal-events'],
+  ['scoring.see-card', 'payments'],
+  ['scoring.score', 'payments-at-terminals'],
 ] as const;
-const READERS = [...SCORERS, ['cases.open-case', 'alerts']] as const;
+const READERS = [...SCORERS, ['scoring.score', 'frauds'], ['cases.open-case', 'alerts']] as const;
 
 /** The feed stays at most this far ahead of the scorers. */
 const AHEAD_RECORDS = 20_000;
@@ -59,7 +59,7 @@ export class Progress {
     const seconds = (performance.now() - this.beginMs) / 1000;
     this.stop();
     await this.alertsDone;
-    const records = this.scored('scoring.score-card', 'payments');
+    const records = this.scored('scoring.score', 'payments-at-terminals');
     return {
       records,
       seconds: Number(seconds.toFixed(3)),
@@ -70,7 +70,7 @@ export class Progress {
   }
 
   live(): Live {
-    const scored = this.scored('scoring.score-card', 'payments');
+    const scored = this.scored('scoring.score', 'payments-at-terminals');
     const nowMs = performance.now();
     const perSecond = ((scored - this.last.scored) * 1000) / Math.max(1, nowMs - this.last.atMs);
     this.last = { scored, atMs: nowMs };
@@ -84,18 +84,16 @@ export class Progress {
     };
   }
 
-  /** Payments that were acknowledged and are not scored, by the card's scorer or by the terminal's. */
+  /** Payments that were acknowledged and are not scored. */
   private lost(): number {
-    const [card, terminal] = SCORERS.map(([group, stream]) => {
-      const behind = this.end(stream) - this.scored(group, stream);
-      return behind + this.end(`${group.slice(group.indexOf('.') + 1)}.dlq`);
-    });
-    const missing = this.feed.acknowledged - this.end('payments');
-    return Math.max(0, missing) + Math.max(card!, terminal!);
+    const behind = SCORERS.map(([group, stream]) => this.end(stream) - this.scored(group, stream));
+    const dead = SCORERS.map(([group]) => this.end(`${group.slice(group.indexOf('.') + 1)}.dlq`));
+    const missing = Math.max(0, this.feed.acknowledged - this.end('payments'));
+    return [...behind, ...dead].reduce((sum, each) => sum + each, missing);
   }
 
   private waiting(): number {
-    return Math.max(...SCORERS.map(([group, stream]) => this.end(stream) - this.scored(group, stream)));
+    return SCORERS.reduce((sum, [group, stream]) => sum + this.end(stream) - this.scored(group, stream), 0);
   }
 
   private left(): number {

@@ -13,18 +13,14 @@ export const Payment = v.object({
 });
 export type Payment = v.InferOutput<typeof Payment>;
 
-/** A terminal sees payments, and a week later learns which of them were fraud. One stream, so their order is one. */
-export const TerminalEvent = v.variant('kind', [
-  v.object({ kind: v.literal('payment'), ...Payment.entries }),
-  v.object({
-    kind: v.literal('label'),
-    terminal: v.string(),
-    at: v.string(),
-    id: v.number(),
-    fraud: v.boolean(),
-  }),
-]);
-export type TerminalEvent = v.InferOutput<typeof TerminalEvent>;
+/** A payment turned out to be fraud. It becomes known a week later; what nobody calls fraud by then is genuine. */
+export const Fraud = v.object({
+  id: v.number(),
+  at: v.string(),
+  card: v.string(),
+  terminal: v.string(),
+});
+export type Fraud = v.InferOutput<typeof Fraud>;
 
 export const payments = stream('payments', {
   schema: Payment,
@@ -33,17 +29,16 @@ export const payments = stream('payments', {
   retention: 'forever',
 });
 
-export const terminalEvents = stream('terminal-events', {
-  schema: TerminalEvent,
+export const frauds = stream('frauds', {
+  schema: Fraud,
   key: 'terminal',
   partitions: 4,
   retention: 'forever',
 });
 
-/** What one scorer thinks of a payment that somebody waits for. */
+/** The score of a payment that somebody waits for. */
 export const Reply = v.object({
   reply: v.string(),
-  by: v.picklist(['card', 'terminal']),
   score: v.number(),
   reasons: v.array(v.string()),
 });

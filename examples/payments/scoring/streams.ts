@@ -1,5 +1,22 @@
 import { stream } from 'millrace';
 import * as v from 'valibot';
+import { Payment } from '../intake/streams.ts';
+
+/** A payment on its way from its card to its terminal. */
+export const AtTerminal = v.object({
+  ...Payment.entries,
+  /** What the payment looks like to its card: the values of `CARD_FEATURES`, in their order. */
+  card_features: v.array(v.number()),
+});
+export type AtTerminal = v.InferOutput<typeof AtTerminal>;
+
+/** As many partitions as `frauds`, so that both reach the same terminal's state. */
+export const atTerminals = stream('payments-at-terminals', {
+  schema: AtTerminal,
+  key: 'terminal',
+  partitions: 4,
+  retention: '7d',
+});
 
 export const Alert = v.object({
   payment: v.number(),
@@ -7,9 +24,9 @@ export const Alert = v.object({
   card: v.string(),
   terminal: v.string(),
   amount: v.number(),
-  rule: v.picklist(['large-amount', 'unlike-the-card', 'compromised-terminal']),
-  reason: v.string(),
+  /** The model's probability of fraud. */
   score: v.number(),
+  reason: v.string(),
 });
 export type Alert = v.InferOutput<typeof Alert>;
 

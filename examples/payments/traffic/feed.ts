@@ -5,6 +5,7 @@ import {
   type RecordHeader,
   type Streams,
 } from '../../../src/streams/index.ts';
+import { knownAtMs } from '../features/batch.ts';
 import type { Source, SourcePayment } from './source.ts';
 
 /** Where the feed stands; one object, updated in place. */
@@ -31,33 +32,31 @@ export interface FeedOptions {
   readonly room: () => Promise<void>;
 }
 
-const LABEL_DELAY_MS = 7 * 86_400_000;
 /** Small enough that a paced feed is smooth, large enough that pacing costs nothing. */
 const TICK_MS = 5;
 
 /**
- * Publishes payments to `payments` and `terminal-events`, in the order of the source, and a week of event time after a
- * fraud the label that tells of it.
+ * Publishes payments to `payments`, in the order of the source, and a week of event time after a fraud tells of it in
+ * `frauds`.
  *
  * F1 Every record carries its place in the source as a header. After a crash the feed reads the last place back from
  *    each partition and leaves out what is already there, so each payment is in each stream once.
  */
 export async function feed(options: FeedOptions): Promise<void> {
   const { streams, signal, state } = options;
-  const doors = await Promise.all([door(streams, 'payments'), door(streams, 'terminal-events')]);
-  const [payments, terminalEvents] = doors as [Door, Door];
+  const [payments, frauds] = await Promise.all([door(streams, 'payments'), door(streams, 'frauds')]);
   const labels = new Labels();
   const pace = pacer(options.rate);
 
   for await (const chunk of options.source) {
     for (let from = 0; from < chunk.length && !signal.aborted; ) {
-      const resuming = chunk[from]!.row <= Math.max(payments.newest, terminalEvents.newest);
+      const resuming = chunk[from]!.row <= Math.max(payments.newest, frauds.newest);
       const count = resuming ? chunk.length - from : await pace(chunk, from, signal);
       const slice = chunk.slice(from, from + count);
       from += count;
       if (slice.length === 0) continue;
       if (!resuming) await options.room();
-      const fresh = await send(payments, terminalEvents, labels, slice, (sentMs) =>
+      const fresh = await send(payments, frauds, labels, slice, (sentMs) =>
         options.onPayments(slice, resuming ? undefined : sentMs),
       );
       state.acknowledged += slice.length;
@@ -71,48 +70,53 @@ export async function feed(options: FeedOptions): Promise<void> {
 
 async function send(
   payments: Door,
-  terminalEvents: Door,
+  frauds: Door,
   labels: Labels,
   slice: readonly SourcePayment[],
   onSend: (sentMs: number) => void,
 ): Promise<number> {
   const toPayments: PublishRecord[] = [];
-  const toTerminals: PublishRecord[] = [];
+  const toFrauds: PublishRecord[] = [];
   for (const payment of slice) {
-    const place = placeHeader(payment.row);
-    const { id, at, card, terminal, amount } = payment;
-    for (const label of labels.due(payment.atMs)) {
-      const value = { kind: 'label', terminal: label.terminal, at: label.at, id: label.id, fraud: true };
-      const labelPlace = placeHeader(payment.row, label.order);
-      terminalEvents.add(toTerminals, label.terminal, value, labelPlace, payment.row, label.order);
+    const { id, at, atMs, card, terminal, amount, row } = payment;
+    for (const { order, ...known } of labels.due(atMs)) {
+      frauds.add(toFrauds, known.terminal, known, placeHeader(row, order), row, order);
     }
     labels.note(payment);
-    payments.add(toPayments, card, { id, at, card, terminal, amount }, place, payment.row, AFTER_LABELS);
-    const event = { kind: 'payment', id, at, card, terminal, amount };
-    terminalEvents.add(toTerminals, terminal, event, place, payment.row, AFTER_LABELS);
+    const value = { id, at, card, terminal, amount };
+    payments.add(toPayments, card, value, placeHeader(row), row, AFTER_LABELS);
   }
+  // What is known of a terminal when a payment is made is there before the payment.
+  await frauds.publish(toFrauds);
   onSend(performance.now());
-  await Promise.all([payments.publish(toPayments), terminalEvents.publish(toTerminals)]);
+  await payments.publish(toPayments);
   return toPayments.length;
+}
+
+interface KnownFraud {
+  readonly order: number;
+  readonly id: number;
+  readonly at: string;
+  readonly card: string;
+  readonly terminal: string;
 }
 
 /** Frauds become known a week after they happened. */
 class Labels {
-  private queue: { order: number; dueMs: number; id: number; at: string; terminal: string }[] = [];
+  private queue: { readonly dueMs: number; readonly known: KnownFraud }[] = [];
   private head = 0;
   private count = 0;
 
-  note(payment: SourcePayment): void {
-    if (!payment.fraud) return;
+  note({ id, at, atMs, card, terminal, fraud }: SourcePayment): void {
+    if (!fraud) return;
     // Copies: a text that was cut from the source keeps all that it was cut from in memory, here for a week.
-    const [at, terminal] = [copied(payment.at), copied(payment.terminal)];
-    const { id, atMs } = payment;
-    this.queue.push({ order: this.count++, dueMs: atMs + LABEL_DELAY_MS, id, at, terminal });
+    const texts = { at: copied(at), card: copied(card), terminal: copied(terminal) };
+    this.queue.push({ dueMs: knownAtMs(atMs), known: { order: this.count++, id, ...texts } });
   }
 
-  *due(nowMs: number): Iterable<{ order: number; id: number; at: string; terminal: string }> {
+  *due(nowMs: number): Iterable<KnownFraud> {
     while (this.head < this.queue.length && this.queue[this.head]!.dueMs <= nowMs)
-      yield this.queue[this.head++]!;
+      yield this.queue[this.head++]!.known;
     if (this.head < 1000) return;
     this.queue = this.queue.slice(this.head);
     this.head = 0;
