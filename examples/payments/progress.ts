@@ -1,16 +1,18 @@
 import type { Platform } from '../../src/main.ts';
+import { CARD, Lead, TERMINAL } from './lead.ts';
 import type { Live, Scoreboard, Summary } from './summary.ts';
 import type { FeedState } from './traffic/feed.ts';
 
 /** The consumer groups on a payment's way to its score, and the one that opens cases, with the stream each reads. */
-const SCORERS = [
-  ['scoring.see-card', 'payments'],
-  ['scoring.score', 'payments-at-terminals'],
+const SCORERS = [CARD, TERMINAL] as const;
+const READERS = [
+  ...SCORERS,
+  { group: TERMINAL.group, stream: 'frauds' },
+  { group: 'cases.open-case', stream: 'alerts' },
 ] as const;
-const READERS = [...SCORERS, ['scoring.score', 'frauds'], ['cases.open-case', 'alerts']] as const;
 
 /** The feed stays at most this far ahead of the scorers. */
-const AHEAD_RECORDS = 20_000;
+const AHEAD_RECORDS = 40_000;
 /** How long the platform may take to finish what it was given without getting any further. */
 const STALLED_MS = 30_000;
 
@@ -20,6 +22,7 @@ export class Progress {
   private readonly scoreboard: Scoreboard;
   private readonly feed: FeedState;
   private readonly beginMs = performance.now();
+  private readonly lead: Lead;
   private readonly following = new AbortController();
   private alertsRead = 0;
   private alertsDone: Promise<void> = Promise.resolve();
@@ -29,6 +32,7 @@ export class Progress {
     this.platform = platform;
     this.scoreboard = scoreboard;
     this.feed = feed;
+    this.lead = new Lead(platform);
   }
 
   /** Reads the alerts while `work` runs, those of earlier runs first. */
@@ -41,9 +45,10 @@ export class Progress {
     this.following.abort();
   }
 
-  /** Resolves when the scorers have come close enough for the feed to send more. */
-  async room(): Promise<void> {
-    while (this.waiting() > AHEAD_RECORDS) await pause(2);
+  /** Resolves when the scorers have come close enough for the feed to send payments of that time, or when the signal fires. */
+  async room(atMs: number, signal: AbortSignal): Promise<void> {
+    await this.lead.room(atMs, signal);
+    while (this.waiting() > AHEAD_RECORDS && !signal.aborted) await pause(2);
   }
 
   /** Resolves when every payment is scored and every alert read, or when nothing moves any more. */
@@ -59,7 +64,7 @@ export class Progress {
     const seconds = (performance.now() - this.beginMs) / 1000;
     this.stop();
     await this.alertsDone;
-    const records = this.scored('scoring.score', 'payments-at-terminals');
+    const records = this.scored(TERMINAL);
     return {
       records,
       seconds: Number(seconds.toFixed(3)),
@@ -70,7 +75,7 @@ export class Progress {
   }
 
   live(): Live {
-    const scored = this.scored('scoring.score', 'payments-at-terminals');
+    const scored = this.scored(TERMINAL);
     const nowMs = performance.now();
     const perSecond = ((scored - this.last.scored) * 1000) / Math.max(1, nowMs - this.last.atMs);
     this.last = { scored, atMs: nowMs };
@@ -86,23 +91,23 @@ export class Progress {
 
   /** Payments that were acknowledged and are not scored. */
   private lost(): number {
-    const behind = SCORERS.map(([group, stream]) => this.end(stream) - this.scored(group, stream));
-    const dead = SCORERS.map(([group]) => this.end(`${group.slice(group.indexOf('.') + 1)}.dlq`));
+    const behind = SCORERS.map((way) => this.end(way.stream) - this.scored(way));
+    const dead = SCORERS.map(({ group }) => this.end(`${group.slice(group.indexOf('.') + 1)}.dlq`));
     const missing = Math.max(0, this.feed.acknowledged - this.end('payments'));
     return [...behind, ...dead].reduce((sum, each) => sum + each, missing);
   }
 
   private waiting(): number {
-    return SCORERS.reduce((sum, [group, stream]) => sum + this.end(stream) - this.scored(group, stream), 0);
+    return SCORERS.reduce((sum, way) => sum + this.end(way.stream) - this.scored(way), 0);
   }
 
   private left(): number {
-    const behind = READERS.map(([group, stream]) => this.end(stream) - this.scored(group, stream));
+    const behind = READERS.map((way) => this.end(way.stream) - this.scored(way));
     return behind.reduce((sum, each) => sum + each, this.end('alerts') - this.alertsRead);
   }
 
   /** Records of a stream that a group is done with; the streams of the example begin at offset 0 and keep everything. */
-  private scored(group: string, stream: string): number {
+  private scored({ group, stream }: { readonly group: string; readonly stream: string }): number {
     let done = 0;
     for (const position of this.platform.streams.log.groups.offsets(group)) {
       if (position.topic === stream) done += position.offset + position.done.length;

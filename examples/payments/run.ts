@@ -71,7 +71,7 @@ async function traffic(
         signal: over,
         state,
         onPayments: (payments, sentMs) => scoreboard.note(payments, sentMs),
-        room: () => progress.room(),
+        room: (atMs, signal) => progress.room(atMs, signal),
       }),
     );
     return await progress.drained();

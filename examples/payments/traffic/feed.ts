@@ -28,10 +28,11 @@ export interface FeedOptions {
   readonly state: FeedState;
   /** Sees every payment: the truth for the summary, and when it was sent. */
   readonly onPayments: (payments: readonly SourcePayment[], sentMs: number | undefined) => void;
-  /** Resolves when more may be sent: the feed stays at most so far ahead of the scorers. */
-  readonly room: () => Promise<void>;
+  /** Resolves when payments of that event time may be sent: the feed stays at most so far ahead of the scorers. */
+  readonly room: (atMs: number, signal: AbortSignal) => Promise<void>;
 }
 
+const DAY_MS = 86_400_000;
 /** Small enough that a paced feed is smooth, large enough that pacing costs nothing. */
 const TICK_MS = 5;
 
@@ -51,11 +52,12 @@ export async function feed(options: FeedOptions): Promise<void> {
   for await (const chunk of options.source) {
     for (let from = 0; from < chunk.length && !signal.aborted; ) {
       const resuming = chunk[from]!.row <= Math.max(payments.newest, frauds.newest);
-      const count = resuming ? chunk.length - from : await pace(chunk, from, signal);
+      const count = resuming ? chunk.length - from : await pace(ofOneDay(chunk, from), from, signal);
       const slice = chunk.slice(from, from + count);
       from += count;
       if (slice.length === 0) continue;
-      if (!resuming) await options.room();
+      if (!resuming) await options.room(slice[0]!.atMs, signal);
+      if (signal.aborted) break;
       const fresh = await send(payments, frauds, labels, slice, (sentMs) =>
         options.onPayments(slice, resuming ? undefined : sentMs),
       );
@@ -66,6 +68,13 @@ export async function feed(options: FeedOptions): Promise<void> {
     if (signal.aborted) break;
   }
   state.finished = true;
+}
+
+/** The chunk up to the end of the day of the payment at `from`. */
+function ofOneDay(chunk: readonly SourcePayment[], from: number): readonly SourcePayment[] {
+  const day = Math.floor(chunk[from]!.atMs / DAY_MS);
+  const end = chunk.findIndex(({ atMs }, place) => place > from && Math.floor(atMs / DAY_MS) > day);
+  return end < 0 ? chunk : chunk.slice(0, end);
 }
 
 async function send(
