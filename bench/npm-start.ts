@@ -14,7 +14,7 @@ interface Start {
 /** Starts the program on `data`, and ends it when its first payment is scored: offsets of the scorer's group move. */
 async function start(data: string): Promise<Start> {
   const begin = performance.now();
-  const flags = ['--json', '--data', data, '--edge-port', '0', '--api-port', '0'];
+  const flags = ['--json', '--data', data, '--edge-port', '0', '--api-port', '0', '--kafka-port', '0'];
   const child = spawn(process.execPath, [...startArguments(), ...flags], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });

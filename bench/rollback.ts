@@ -30,6 +30,7 @@ await bench({
       data: join(scratch.path, 'data'),
       'api-port': 'off',
       'edge-port': 'off',
+      'kafka-port': 'off',
     };
     const platform = createPlatform(await loadConfig({ flags, env: {}, folder }));
     const builder = createBuilder();

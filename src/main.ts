@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fsDisk } from './adapters/fs/index.ts';
 import { createInProcessRuntime, type InProcessOptions } from './adapters/in-process/index.ts';
+import type { CopyOptions, CopySummary } from './adapters/kafka/index.ts';
 import { createWorkerThreadsRuntime } from './adapters/worker-threads/index.ts';
 import { createDelivery, type Delivery } from './delivery/index.ts';
 import {
@@ -35,12 +36,14 @@ import {
   type KafkaDoor,
   type KafkaOptions,
   kafkaSection,
+  modelOperationRoutes,
   modelRoutes,
   observeRoutes,
   operationRoutes,
   parseAdvertised,
   type RouteGroup,
   redriveRoutes,
+  schemaRegistryRoutes,
   secretRoutes,
   statusPageRoutes,
   streamRoutes,
@@ -78,12 +81,19 @@ import {
 } from './kernel/index.ts';
 import { openModels } from './main/models.ts';
 import { dataFolder, diskSubstrate, memorySubstrate } from './main/substrate.ts';
-import { type Models, modelProvider, modelsDeployable, modelsSection } from './models/index.ts';
+import {
+  type Models,
+  modelProvider,
+  modelsDeployable,
+  modelsSection,
+  type Operations,
+} from './models/index.ts';
 import { createLogs, createMetrics, createSamples, type Samples, type SeriesKind } from './observe/index.ts';
 import {
   createDecompress,
   createEmbeddedLog,
   createFacts,
+  createSchemaRegistry,
   createStreams,
   type Streams,
   streamsDeployable,
@@ -150,7 +160,7 @@ export interface Platform extends AsyncDisposable {
   readonly guard: Guard;
   readonly tokens: Tokens;
   readonly secrets: SecretStore;
-  readonly models: Models;
+  readonly models: Models & { readonly operations: Operations };
   /** In order; what fails stops what was started before and is thrown. */
   start(): Promise<void>;
   /** Refuses, stops intake, drains until the deadline of the configuration, flushes, closes. */
@@ -180,12 +190,12 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const logs = createLogs({ archive: substrate.logs, clock });
   const streams = createStreams({ log, state: store, clock, workers, decompress });
   const facts = createFacts(streams, { clock });
-  const { tokens, guard } = createTokens({ state: store, clock, ids, random });
+  const { tokens, guard, scram } = createTokens({ state: store, clock, ids, random });
   const secrets = createSecrets({ state: store, clock, random, keyPath: join(folder, 'secrets.key') });
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
-  const models = openModels(config.models, { store, blobs, facts, clock });
+  const models = openModels(config.models, { store, blobs, facts, clock, streams, ids, random, workers });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,
@@ -221,7 +231,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ids,
     engines: [
       streamsDeployable(streams),
-      modelsDeployable(models),
+      modelsDeployable(models, models.operations),
       functions.deployable,
       edge.deployable,
       schedules.deployable,
@@ -256,6 +266,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
       redriveRoutes({ consumers }),
+      schemaRegistryRoutes({ registry: createSchemaRegistry({ state: store, streams, workers }) }),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
@@ -273,6 +284,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         status: () => ({ state: lifecycle.state, version, ...status() }),
       }),
       modelRoutes({ models, fileBytes: config.models.modelFile }),
+      modelOperationRoutes({ operations: models.operations, models }),
       inferenceRoutes({ service: inference, requestBytes: config.models.modelRequest }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
@@ -280,7 +292,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
-  const kafka = openKafka(config, { streams, state: store, clock, random, guard, overrides });
+  const kafka = openKafka(config, { streams, state: store, clock, random, guard, scram, overrides });
 
   const lifecycle = createLifecycle([
     workers,
@@ -350,6 +362,9 @@ export async function loadConfig(sources: {
 /** `MILLRACE_*` variables that the command line and the tests read themselves. */
 const CLIENT_VARIABLES = ['MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_FAULTS', 'MILLRACE_BENCH_DIR'];
 
+/** Learning in this process, for the command line. */
+export { readTrainingFile, readTrainingRows, trainModel } from './models/index.ts';
+
 /** Reads all stored data of a platform that is not running. Throws DATA_FOLDER_LOCKED while one is. */
 export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyReport> {
   const clock = systemClock();
@@ -365,6 +380,12 @@ export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyRe
   } finally {
     await lifecycle.stop();
   }
+}
+
+/** Copies streams from one Kafka port to another, a cluster's or a platform's. Throws UNAVAILABLE, UNAUTHENTICATED, CONFLICT, STREAM_NOT_FOUND. */
+export async function copyStreams(options: CopyOptions): Promise<CopySummary> {
+  const { copyTopics } = await import('./adapters/kafka/index.ts');
+  return copyTopics(options);
 }
 
 /** Gives the platform's own log to `write`, a line an entry, from `info` on. Returns the stop. */
@@ -447,7 +468,7 @@ function openKafka(
   {
     overrides,
     ...parts
-  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard'> & {
+  }: Pick<KafkaOptions, 'streams' | 'state' | 'clock' | 'random' | 'guard' | 'scram'> & {
     readonly overrides: PlatformOverrides;
   },
 ): KafkaDoor | undefined {

@@ -10,7 +10,7 @@ export interface DevProgram extends AsyncDisposable {
 /** `millrace dev` on free ports, in a folder with an app. */
 export async function startDev(folder: string): Promise<DevProgram> {
   const program = new URL('../../bin/millrace.js', import.meta.url).pathname;
-  const words = ['dev', '--api-port', '0', '--edge-port', '0', '--json'];
+  const words = ['dev', '--api-port', '0', '--edge-port', '0', '--kafka-port', '0', '--json'];
   const child = spawn(process.execPath, [program, ...words], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],

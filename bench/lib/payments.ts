@@ -33,7 +33,7 @@ export interface PaymentsRun {
 /** Runs `npm start` as a user would, with `--json`, to its end. Throws when it fails or loses a payment. */
 export async function runPayments(data: string, args: readonly string[]): Promise<PaymentsRun> {
   const begin = performance.now();
-  const ports = ['--edge-port', '0', '--api-port', '0'];
+  const ports = ['--edge-port', '0', '--api-port', '0', '--kafka-port', '0'];
   const child = spawn(process.execPath, [...startArguments(), '--data', data, '--json', ...ports, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: environment(),

@@ -19,7 +19,7 @@ const HELP = `Runs Millrace with the payments example and traffic for it.
   --data DIR       folder that holds all data (.millrace)
   --seed N         another sequence of made-up payments (1)
   --json           the addresses first and the summary last, as JSON on stdout
-  --edge-port, --api-port PORT   0: a free one, off: closed
+  --edge-port, --api-port, --kafka-port PORT   0: a free one, off: closed
 `;
 
 class UsageError extends Error {}
@@ -63,6 +63,7 @@ async function main(): Promise<number> {
           data: values.data,
           'edge-port': values['edge-port'],
           'api-port': values['api-port'],
+          'kafka-port': values['kafka-port'],
         }).filter(([, value]) => value !== undefined),
       ),
     });
@@ -83,6 +84,7 @@ function readFlags() {
         data: { type: 'string' },
         'edge-port': { type: 'string' },
         'api-port': { type: 'string' },
+        'kafka-port': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;

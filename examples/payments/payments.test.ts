@@ -14,7 +14,7 @@ const MAIN = new URL('./main.ts', import.meta.url).pathname;
 
 /** `npm start` with other words behind it, read line by line. */
 function start(words: readonly string[]) {
-  const ports = ['--json', '--api-port', '0', '--edge-port', '0'];
+  const ports = ['--json', '--api-port', '0', '--edge-port', '0', '--kafka-port', '0'];
   const child = spawn(process.execPath, [MAIN, ...ports, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async <Line>(): Promise<Line> => JSON.parse((await lines.next()).value as string) as Line;
@@ -120,7 +120,16 @@ test('a replay finds what one loop over an array finds, and started again it doe
 test('what cannot be replayed is refused with the remedy', async () => {
   using data = folder();
   const run = async (words: string[]): Promise<{ code: number | null; said: string }> => {
-    const child = spawn(process.execPath, [MAIN, '--api-port', '0', '--edge-port', '0', ...words]);
+    const child = spawn(process.execPath, [
+      MAIN,
+      '--api-port',
+      '0',
+      '--edge-port',
+      '0',
+      '--kafka-port',
+      '0',
+      ...words,
+    ]);
     let said = '';
     child.stderr.on('data', (chunk) => (said += chunk));
     const code = await new Promise<number | null>((resolve) => child.on('close', resolve));

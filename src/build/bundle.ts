@@ -38,6 +38,8 @@ const PURE = [
   'fn',
   'every',
   'cron',
+  'drift',
+  'records',
   'http.get',
   'http.post',
   'http.put',

@@ -31,16 +31,27 @@ export function readModelFiles(drafts: readonly ModelDraft[], root: string): Mod
     }
     return undefined;
   };
+  /** Rows for the gates travel with the app, as the file does. */
+  const withHeldBack = (draft: ModelDraft): Partial<ModelManifest> => {
+    const { operations } = draft.manifest;
+    const written = operations?.gates?.heldBack;
+    if (written == null) return {};
+    const bytes = read(draft, 'gates.heldBack', written);
+    const path = `models/${draft.name}.held-back`;
+    if (bytes) files.set(path, bytes);
+    return { operations: { ...operations!, gates: { ...operations!.gates!, heldBack: path } } };
+  };
   const models = drafts.map((draft): ModelManifest => {
     const { manifest, file, vocabularies, name } = draft;
     const bytes = file === undefined ? undefined : read(draft, 'file', file);
     const serving = withVocabularies(manifest.serving, vocabularies, (option, path) =>
       read(draft, option, path),
     );
-    if (!bytes) return { ...manifest, serving };
+    const declared = { ...manifest, serving, ...withHeldBack(draft) };
+    if (!bytes) return declared;
     const path = `models/${name}.onnx`;
     files.set(path, bytes);
-    return { ...manifest, file: path, serving };
+    return { ...declared, file: path };
   });
   return { models, files, inputs };
 }

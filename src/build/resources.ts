@@ -63,9 +63,10 @@ function checkNames(resources: readonly LocatedResource[], problems: Problems): 
   }
 }
 
-/** What the app exports is its own; what it only imports from another package refers to that app's. */
+/** What the app exports is its own; what it only imports from another package refers to that app's, or to the platform's. */
 function isReference(resource: LocatedResource): boolean {
-  return resource.exportNames.length === 0 && resource.foreign;
+  const isSystem = resource.kind === 'stream' && String(resource.name).startsWith('millrace.');
+  return isSystem || (resource.exportNames.length === 0 && resource.foreign);
 }
 
 function referenceTo(resource: LocatedResource, problems: Problems): Reference[] {

@@ -12,7 +12,9 @@ interface Status {
 /** A platform on ports that nobody knows beforehand, started in a folder of its own. */
 async function startHere() {
   const cwd = mkdtempSync(join(tmpdir(), 'millrace-address-'));
-  const launched = launch(['start', '--json', '--api-port', '0', '--edge-port', '0'], { cwd });
+  const launched = launch(['start', '--json', '--api-port', '0', '--edge-port', '0', '--kafka-port', 'off'], {
+    cwd,
+  });
   const { api } = JSON.parse((await launched.seen(/\n/)).split('\n')[0]!) as { api: string };
   return {
     cwd,

@@ -77,7 +77,18 @@ export interface TestPlatform extends AsyncDisposable {
 /** `millrace start` in a folder of its own, on free ports. */
 export async function startPlatform(more: readonly string[] = []): Promise<TestPlatform> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-cli-'));
-  const words = ['start', '--json', '--data', join(folder, 'data'), '--api-port', '0', '--edge-port', '0'];
+  const words = [
+    'start',
+    '--json',
+    '--data',
+    join(folder, 'data'),
+    '--api-port',
+    '0',
+    '--edge-port',
+    '0',
+    '--kafka-port',
+    '0',
+  ];
   const launched = launch([...words, ...more], { cwd: folder });
   const first = (await launched.seen(/\n/)).split('\n')[0]!;
   const { api } = JSON.parse(first) as { api: string };

@@ -17,6 +17,7 @@ const NAMES_OF: { readonly [command: string]: 'streams' | 'functions' | 'apps' }
 const ACTIONS: { readonly [command: string]: readonly string[] } = {
   token: ['create', 'ls', 'rm'],
   secret: ['set', 'ls', 'rm'],
+  streams: ['copy'],
   completion: ['bash', 'zsh', 'fish'],
 };
 const SHELLS = ['bash', 'zsh', 'fish'];

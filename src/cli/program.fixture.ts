@@ -108,7 +108,8 @@ export async function createDesk(): Promise<Desk> {
       }
     },
     run: (...words) => collect(launch(words)).ended,
-    start: (...words) => follow(launch([...words, '--api-port', '0', '--edge-port', '0', '--json'])),
+    start: (...words) =>
+      follow(launch([...words, '--api-port', '0', '--edge-port', '0', '--kafka-port', '0', '--json'])),
     async [Symbol.asyncDispose]() {
       for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
       await rm(folder, { recursive: true, force: true });

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { configurationFields } from '../main.ts';
 import { launch, millrace, startPlatform } from './cli.fixture.ts';
 
-const CLOSED = ['--api-port', '0', '--edge-port', '0'];
+const CLOSED = ['--api-port', '0', '--edge-port', '0', '--kafka-port', '0'];
 
 describe('millrace start', () => {
   it('prints the line that programs wait for, serves, and stops in order on the first signal', async () => {

@@ -3,6 +3,7 @@ export { bodyOf, jsonOf } from './api/context-body.ts';
 export { type ApiDoor, type ApiDoorOptions, createApiDoor } from './api/door.ts';
 export { Exchange } from './api/exchange.ts';
 export { type FunctionRoutesOptions, functionRoutes } from './api/functions.ts';
+export { type ModelOperationRoutesOptions, modelOperationRoutes } from './api/model-operations.ts';
 export { type ModelRoutesOptions, modelRoutes } from './api/models.ts';
 export { type ObserveRoutesOptions, observeRoutes } from './api/observe.ts';
 export { type OperationRoutesOptions, operationRoutes } from './api/operations.ts';
@@ -16,6 +17,7 @@ export type {
   Route,
   RouteGroup,
 } from './api/route.ts';
+export { schemaRegistryRoutes } from './api/schema-registry.ts';
 export { secretRoutes } from './api/secrets.ts';
 export { type StreamRoutesOptions, streamRoutes } from './api/streams.ts';
 export { tokenRoutes } from './api/tokens.ts';

@@ -10,6 +10,7 @@ import {
   type Random,
   type StateStore,
 } from '../kernel/index.ts';
+import { createScramUsers, SCRAM_SCOPES, type ScramUsers } from './scram.ts';
 
 /**
  * Who may do what, on the first floor: programs on this machine's loopback interface may do everything, everybody else
@@ -123,10 +124,25 @@ function tokenCache({ state, clock }: TokenParts) {
 
 type TokenCache = ReturnType<typeof tokenCache>;
 
-function createGuard({ clock }: TokenParts, cache: TokenCache): Guard {
-  /** Scopes of the principals that `identify` handed out; nobody can make one that is in here. */
+/** Principals that were let in, and what they may do; nobody can make one that is in here. */
+function admissions() {
   const scopesOf = new WeakMap<Principal, readonly GuardAction[]>();
+  const revoked = new Set<string>();
+  return {
+    admit(principal: Principal, scopes: readonly GuardAction[]): Principal {
+      scopesOf.set(Object.freeze(principal), scopes);
+      return principal;
+    },
+    /** Ends what the token's holders were let in for, on connections that are open too. */
+    revoke: (id: string): void => void revoked.add(id),
+    scopesOf: (principal: Principal): readonly GuardAction[] =>
+      revoked.has(principal.id) ? [] : (scopesOf.get(principal) ?? []),
+  };
+}
 
+type Admissions = ReturnType<typeof admissions>;
+
+function createGuard({ clock }: TokenParts, cache: TokenCache, { admit, scopesOf }: Admissions): Guard {
   const verify = async (token: string): Promise<StoredToken> => {
     const id = TOKEN.exec(token)?.[1];
     const stored = id === undefined ? undefined : await cache.find(id);
@@ -143,13 +159,13 @@ function createGuard({ clock }: TokenParts, cache: TokenCache): Guard {
       const stored = await verify(token);
       const sasl = bearer === undefined;
       if (sasl && user !== stored.id && user !== stored.name) throw unauthenticated();
-      const principal = Object.freeze({ id: stored.id, kind: sasl ? 'sasl' : 'token' } as const);
-      scopesOf.set(principal, stored.scopes);
-      return principal;
+      const { id, name, expiresAtMs, scopes } = stored;
+      const expiry = expiresAtMs === undefined ? {} : { expiresAtMs };
+      return admit({ id, name, kind: sasl ? 'sasl' : 'token', ...expiry }, scopes);
     },
     permit(principal, action, resource) {
       if (principal === LOCAL) return;
-      const scopes = scopesOf.get(principal) ?? [];
+      const scopes = scopesOf(principal);
       if (scopes.includes(action) || scopes.includes('administer')) return;
       const message = `The token ${principal.id} may not ${action} ${resource}. Use a token with the scope '${action}'.`;
       throw new MillraceError('FORBIDDEN', message);
@@ -157,7 +173,11 @@ function createGuard({ clock }: TokenParts, cache: TokenCache): Guard {
   };
 }
 
-function createAdministration({ state, clock, ids, random }: TokenParts, cache: TokenCache): Tokens {
+function createAdministration(
+  { state, clock, ids, random }: TokenParts,
+  cache: TokenCache,
+  admitted: Admissions,
+): Tokens {
   return {
     async create({ name, scopes, ttlMs }) {
       checkRequest(name, scopes, ttlMs);
@@ -180,12 +200,25 @@ function createAdministration({ state, clock, ids, random }: TokenParts, cache: 
         throw new MillraceError('NOT_FOUND', `There is no token '${id}'. List them to find its id.`);
       await state.transact([{ kind: 'delete', table: TABLE, key: id }]);
       cache.forget(id);
+      admitted.revoke(id);
     },
   };
 }
 
-/** The two sides of tokens: who makes them, and who checks them. */
-export function createTokens(parts: TokenParts): { readonly tokens: Tokens; readonly guard: Guard } {
+/** Tokens and passwords, and who checks them. */
+export function createTokens(parts: TokenParts): {
+  readonly tokens: Tokens;
+  readonly guard: Guard;
+  readonly scram: ScramUsers;
+} {
   const cache = tokenCache(parts);
-  return { guard: createGuard(parts, cache), tokens: createAdministration(parts, cache) };
+  const admitted = admissions();
+  return {
+    guard: createGuard(parts, cache, admitted),
+    tokens: createAdministration(parts, cache, admitted),
+    scram: createScramUsers({
+      ...parts,
+      admit: (user) => admitted.admit({ id: `scram:${user}`, name: user, kind: 'sasl' }, SCRAM_SCOPES),
+    }),
+  };
 }

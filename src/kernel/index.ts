@@ -8,6 +8,7 @@ export {
   packArtifact,
   packArtifacts,
   sha256,
+  sha256Aside,
   sliceFiles,
   splitArtifacts,
   unpackArtifact,
@@ -65,6 +66,25 @@ export type {
   WordPieceText,
 } from './manifest.ts';
 export { COMPATIBILITY_MODES, type CompatibilityMode } from './manifest.ts';
+export {
+  DEFAULT_OPERATIONS,
+  LOWER_IS_BETTER,
+  MODEL_METRICS,
+  type ModelFairness,
+  type ModelGates,
+  type ModelLabels,
+  type ModelMetric,
+  type ModelMetricGate,
+  type ModelOperations,
+  type ModelRelease,
+  type ModelRetraining,
+  type ModelStage,
+  type ModelTruth,
+  type ModelWatch,
+  type RetrainTrigger,
+  readModelOperations,
+  VALUE_METRICS,
+} from './model-operations.ts';
 export { blobNotFound, checkBlobKey, checkBlobRange } from './ports/blob-rules.ts';
 export type { BlobInfo, BlobStore } from './ports/blob-store.ts';
 export type { ContextCaller, ContextProvider } from './ports/context-provider.ts';

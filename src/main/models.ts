@@ -1,13 +1,17 @@
 import { onnxRuntimeEngine } from '../adapters/onnxruntime/index.ts';
-import type { BlobStore, Clock, Facts, Service, StateStore } from '../kernel/index.ts';
+import type { BlobStore, Clock, Facts, Ids, Random, Service, StateStore, Workers } from '../kernel/index.ts';
 import { createWorkers } from '../kernel/index.ts';
 import {
   createModels,
+  createOperations,
   evaluatorEngine,
   evaluatorWorkersEngine,
+  explainInWorkers,
   type Models,
   type ModelsConfig,
+  type Operations,
 } from '../models/index.ts';
+import type { Streams } from '../streams/index.ts';
 
 /** Models with the engines that run them and threads of their own: a long run holds up nothing else. */
 export function openModels(
@@ -17,8 +21,13 @@ export function openModels(
     readonly blobs: BlobStore;
     readonly facts: Facts;
     readonly clock: Clock;
+    readonly streams: Streams;
+    readonly ids: Ids;
+    readonly random: Random;
+    /** Count and judge: the platform's own. */
+    readonly workers: Workers;
   },
-): Models & { readonly services: readonly Service[] } {
+): Models & { readonly operations: Operations; readonly services: readonly Service[] } {
   const { store: state, clock } = around;
   const workers = createWorkers({ size: settings.modelThreads, queue: 1024, idleMs: 60_000, clock });
   const native = onnxRuntimeEngine({
@@ -33,5 +42,7 @@ export function openModels(
     memoryBytes: settings.modelMemory,
     queue: settings.modelQueue,
   });
-  return Object.assign(models, { services: [workers, native, models] });
+  models.explainBy(explainInWorkers(workers));
+  const operations = createOperations({ ...around, state, models });
+  return Object.assign(models, { operations, services: [workers, native, models, operations] });
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AppVersion, Deployable, Json, ModelManifest, PlannedChange } from '../kernel/index.ts';
+import type { Operations } from './operations/operations.ts';
 import { PRODUCTION } from './registry/registry.ts';
 import { checkServing } from './registry/serving.ts';
 import type { Models } from './service.ts';
@@ -10,7 +11,7 @@ import type { Models } from './service.ts';
  * so that a broken one refuses the deployment; activating it points `production` at them. Versions are never deleted, so a
  * rollback finds what ran before.
  */
-export function modelsDeployable(models: Models): Deployable {
+export function modelsDeployable(models: Models, operations: Operations): Deployable {
   const { registry } = models;
   const prepared = async (app: AppVersion, model: ModelManifest): Promise<string | undefined> => {
     if (model.file === undefined) return undefined;
@@ -46,10 +47,12 @@ export function modelsDeployable(models: Models): Deployable {
     async activate(current, next) {
       for (const model of modelsOf(next)) {
         const version = await prepared(next!, model);
+        await operations.adopt(model, next!.folder);
         // Unchanged in this deployment: what was put into production since stays there.
         const before = modelsOf(current).find(({ name }) => name === model.name);
         if (version === undefined || (before && same(before, current!, model, next!))) continue;
         const by = `${next!.app}@${next!.version}`;
+        if (await operations.takesOver(model.name, version, by)) continue;
         await registry.setAlias(model.name, PRODUCTION, { version, by, breaking: true });
       }
       for (const { name } of vanished(current, next)) await registry.release(name, current!.app);

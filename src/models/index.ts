@@ -6,7 +6,10 @@ export {
   EVALUATOR_LIMITS,
   type EvaluatorLimits,
   type Feeds,
+  type RowOutput,
+  type RowProgram,
 } from './evaluator/index.ts';
+export { type Contributions, type Explanation, explainInWorkers } from './explain/index.ts';
 export type { InferenceEngine, LoadedModel, Values } from './inference.port.ts';
 export {
   attribute,
@@ -25,11 +28,19 @@ export {
   type OnnxValueInfo,
 } from './onnx/index.ts';
 export { WireReader, WireWriter } from './onnx/wire.ts';
+export { createOperations, type Operations } from './operations/operations.ts';
 export { modelProvider } from './provider.ts';
 export type { ModelRecord, VersionRecord } from './registry/records.ts';
 export { PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
-export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
+export {
+  createSearchIndex,
+  type MetricCondition,
+  parseMetricCondition,
+  type VersionQuery,
+} from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
+export type { ReleaseRecord } from './releases/record.ts';
+export type { RetrainRun } from './retraining/store.ts';
 export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
 export { elementToJson, putterFor } from './rows/elements.ts';
 export {
@@ -64,6 +75,18 @@ export {
   type Value,
   type ValueSpec,
 } from './tensor.ts';
+export {
+  ALGORITHMS,
+  type Algorithm,
+  createTrainer,
+  readFile as readTrainingFile,
+  readRows as readTrainingRows,
+  type Trainer,
+  type Training,
+  type TrainingSource,
+  type TrainingSpec,
+  trainModel,
+} from './training/index.ts';
 export {
   createMonitor,
   DEFAULT_DRIFT,

@@ -22,6 +22,7 @@ import { checkTensors, encodeRows, withCache } from './serving/rows-in.ts';
 import { type Served, serve } from './serving/served.ts';
 import { type Engines, openModel, type Tier } from './serving/tiers.ts';
 import { isTensorSpec, type ValueSpec } from './tensor.ts';
+import { checkReference } from './watch/reference.ts';
 
 /** Picks the version for a request; undefined leaves it to the next router, at last to the alias `production`. */
 export type Router = (model: ModelRecord, key: string | undefined) => Route | undefined;
@@ -48,6 +49,8 @@ export interface Observation {
   /** One a row, to join labels by. */
   readonly keys: readonly string[] | undefined;
   readonly shadow: boolean;
+  /** The same for a call and for its shadows; 0 where there are none. */
+  readonly call: number;
   /** Code of the error it failed with. */
   readonly error: string | undefined;
 }
@@ -70,8 +73,15 @@ export interface PredictOptions {
   readonly key?: string;
   readonly keys?: readonly string[];
   readonly explain?: boolean;
+  /** For calls that are no traffic, such as those of a gate: nobody is told of them. */
+  readonly unobserved?: boolean;
   /** Where the rows stand in what the caller sent, for the paths of problems. */
   readonly path?: string;
+}
+
+/** What a call knows besides: which of its shadows' answers belong to it. */
+interface CallOptions extends PredictOptions {
+  readonly call?: number | undefined;
 }
 
 export interface Answer {
@@ -113,6 +123,8 @@ export interface Models extends Service {
   /** Loads the version when it is not. */
   load(name: string, reference?: string): Promise<ServingStatus & { readonly version: VersionRecord }>;
   unload(name: string, reference?: string): Promise<void>;
+  /** Throws CONFLICT while an alias names it. */
+  remove(name: string, reference: string, by: string): Promise<void>;
   status(version: VersionRecord): ServingStatus;
   /** The router asked first is the one added last. Both answer how to take it out again. */
   route(router: Router): () => void;
@@ -147,6 +159,7 @@ const MOST_ROWS = 100_000;
 export function createModels(options: ModelsOptions): Models {
   const { clock, engines } = options;
   const registry = createRegistry(options);
+  let calls = 0;
   const routers: Router[] = [];
   const observers: Observer[] = [];
   let explainer: Explainer | undefined;
@@ -155,10 +168,11 @@ export function createModels(options: ModelsOptions): Models {
     budgetBytes: options.memoryBytes,
     clock,
     record: (name, version) => registry.version(name, version),
-    load: async (record) => {
-      const opened = await openModel(await registry.bytes(record), engines, clock);
+    load: async (record, idle) => {
+      const opened = await openModel(await registry.bytes(record), engines, clock, record.measured);
       return serve(record, opened, {
         ...options,
+        idle,
         preprocessors: createPreprocessors(record.serving, options.workers),
       });
     },
@@ -186,27 +200,30 @@ export function createModels(options: ModelsOptions): Models {
     return { version: (await registry.version(name, version)).version };
   };
 
-  /** What ran it may have ended, with the model in it: the next request loads it anew. */
-  const run = (served: Served, inputs: Values, rows: number): Promise<Values> =>
-    served.run(inputs, rows).catch(async (error: unknown) => {
-      const { model, version } = served.record;
-      if (isMillraceError(error, 'UNAVAILABLE') && residents.peek(model, version) === served) {
-        await residents.evict(model, version);
-      }
+  /**
+   * What was unloaded between being asked for and being run is loaded again: a request does not fail for that. What ran it
+   * may also have ended, with the model in it: then the next request loads it anew.
+   */
+  const run = async (served: Served, inputs: Values, rows: number): Promise<Values> => {
+    const { model, version } = served.record;
+    if (served.closed) return (await residents.get(model, version)).run(inputs, rows);
+    try {
+      return await served.run(inputs, rows);
+    } catch (error) {
+      const isCurrent = residents.peek(model, version) === served;
+      if (isMillraceError(error, 'UNAVAILABLE') && isCurrent) await residents.evict(model, version);
       throw error;
-    });
+    }
+  };
 
   const observed = async (
     served: Served,
     inputs: Values,
     rows: number,
-    {
-      key,
-      keys,
-      shadow,
-    }: { key?: string | undefined; keys?: readonly string[] | undefined; shadow: boolean },
+    { key, keys, unobserved, call = 0 }: CallOptions,
+    shadow = false,
   ): Promise<Values> => {
-    if (observers.length === 0) return run(served, inputs, rows);
+    if (observers.length === 0 || unobserved) return run(served, inputs, rows);
     const sinceMs = clock.monotonic();
     const tell = (outputs: Values | undefined, error: string | undefined): void => {
       const observation: Observation = {
@@ -220,6 +237,7 @@ export function createModels(options: ModelsOptions): Models {
         key,
         keys,
         shadow,
+        call,
         error,
       };
       for (const observer of observers) observer(observation);
@@ -239,13 +257,13 @@ export function createModels(options: ModelsOptions): Models {
     name: string,
     route: Route,
     rows: readonly unknown[],
-    { key, keys }: PredictOptions,
+    { key, keys, call }: CallOptions,
   ): void => {
     for (const version of route.shadows ?? []) {
       const run = async (): Promise<void> => {
         const served = await residents.get(name, version);
         const encoded = await encodeRows(served, rows, '');
-        await observed(served, encoded, rows.length, { key, keys, shadow: true });
+        await observed(served, encoded, rows.length, { key, keys, call }, true);
       };
       run().catch((error: unknown) => {
         if (isMillraceError(error, 'TOO_MANY_REQUESTS') || isMillraceError(error, 'INVALID_INPUT')) return;
@@ -258,14 +276,14 @@ export function createModels(options: ModelsOptions): Models {
   const answerRows = async (
     served: Served,
     rows: readonly unknown[],
-    options: PredictOptions,
+    options: CallOptions,
   ): Promise<Answer> => {
-    const { key, keys, path = '' } = options;
+    const { path = '' } = options;
     const { model, version } = served.record;
     if (rows.length > 1 && served.rows && !served.rows.plan.batched) return oneByOne(served, rows, options);
     const inputs = encodeRows(served, rows, path);
     const ready = inputs instanceof Promise ? await inputs : inputs;
-    const outputs = await observed(served, ready, rows.length, { key, keys, shadow: false });
+    const outputs = await observed(served, ready, rows.length, options);
     const predictions = decodeRows(outputs, rows.length);
     if (options.explain !== true) return { model, version, predictions };
     const explanations = await explain(served, ready);
@@ -276,7 +294,7 @@ export function createModels(options: ModelsOptions): Models {
   const oneByOne = async (
     served: Served,
     rows: readonly unknown[],
-    { keys, ...options }: PredictOptions,
+    { keys, ...options }: CallOptions,
   ): Promise<Answer> => {
     const answers: Answer[] = [];
     for (const [at, row] of rows.entries()) {
@@ -312,7 +330,9 @@ export function createModels(options: ModelsOptions): Models {
       const isFirst = (registry.find(name)?.latest ?? 0) === 0;
       const features = featuresOf(inputs, metadata, draft.serving);
       const serving = features === undefined ? draft.serving : { ...draft.serving, features };
-      const version = await registry.register(name, { ...draft, serving }, { inputs, outputs });
+      const facts = { ...referenceIn(metadata), ...draft.facts };
+      const signature = { inputs, outputs, measured: opened.measured };
+      const version = await registry.register(name, { ...draft, serving, facts }, signature);
       if (isFirst) await registry.setAlias(name, PRODUCTION, { version: version.version, by: draft.by });
       return version;
     },
@@ -324,13 +344,14 @@ export function createModels(options: ModelsOptions): Models {
           : await routeOf(name, options.version, options.key);
       const found = residents.get(name, route.version);
       const served = found instanceof Promise ? await found : found;
-      if (route.shadows) shadow(name, route, rows, options);
-      if (!served.cache || options.explain === true) return answerRows(served, rows, options);
+      const given: CallOptions = route.shadows ? { ...options, call: ++calls } : options;
+      if (route.shadows) shadow(name, route, rows, given);
+      if (!served.cache || options.explain === true) return answerRows(served, rows, given);
       const { model, version } = served.record;
       return withCache(
         served.cache,
         rows,
-        (rest) => answerRows(served, rest, options),
+        (rest) => answerRows(served, rest, given),
         (predictions) => ({ model, version, predictions }),
       );
     },
@@ -339,7 +360,7 @@ export function createModels(options: ModelsOptions): Models {
       const served = await residents.get(name, route.version);
       const inputs = give(served.record);
       const rows = checkTensors(served, inputs);
-      const outputs = await observed(served, inputs, rows, { key, shadow: false });
+      const outputs = await observed(served, inputs, rows, key === undefined ? {} : { key });
       return { version: served.record, outputs };
     },
     checkAlias: (name, alias, version) => registry.checkAlias(name, alias, version),
@@ -347,6 +368,11 @@ export function createModels(options: ModelsOptions): Models {
       const { version: id } = await registry.version(name, reference);
       const served = await residents.get(name, id);
       return { version: served.record, ...statusOf(served) };
+    },
+    async remove(name, reference, by) {
+      const { version } = await registry.version(name, reference);
+      await registry.remove(name, version, by);
+      await residents.evict(name, version);
     },
     async unload(name, reference) {
       const { version: id } = await registry.version(name, reference);
@@ -385,6 +411,19 @@ function featuresOf(
 ): readonly string[] | undefined {
   if (inputs.some((spec) => !isTensorSpec(spec))) return undefined;
   return planRows(inputs, metadata, serving).features;
+}
+
+/** What the file itself says its data looked like in training. Throws INVALID_INPUT when that cannot be used. */
+function referenceIn(metadata: { readonly [key: string]: string }): { readonly reference?: Json } {
+  const text = metadata['millrace.reference'];
+  if (text === undefined) return {};
+  let reference: unknown;
+  try {
+    reference = JSON.parse(text);
+  } catch {
+    reference = undefined;
+  }
+  return { reference: checkReference(reference) as unknown as Json };
 }
 
 function tooManyRows(rows: number): MillraceError {

@@ -17,7 +17,7 @@ export interface MillraceConfig {
   readonly apiPort?: Port;
   /** Address of the Kafka port. Default `'127.0.0.1'`. */
   readonly kafkaHost?: string;
-  /** Port that speaks the Kafka protocol. Default `'off'`. */
+  /** Port that speaks the Kafka protocol. Default 9092. */
   readonly kafkaPort?: Port;
   /** `HOST:PORT` that Kafka clients are told to connect to; unless told, the address they came in by. */
   readonly kafkaAdvertised?: string;

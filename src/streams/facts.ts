@@ -16,6 +16,7 @@ export const FACT_STREAMS: readonly FactStream[] = [
   'millrace.incidents',
   'millrace.audit',
   'millrace.models',
+  'millrace.drift',
 ];
 
 /** Facts are few and asked for long after; the audit trail is the longest kept. */

@@ -88,6 +88,17 @@ export {
 export { subsetProblem } from './schema/compatibility.ts';
 export { type CompiledSchema, createSchemaCompiler, type SchemaCompiler } from './schema/compile.ts';
 export { compilePattern } from './schema/pattern.ts';
+export { RegistryError } from './schema-registry/errors.ts';
+export { createSchemaRegistry } from './schema-registry/registry.ts';
+export type {
+  Deleted,
+  RegistrySettings,
+  SchemaDraft,
+  SchemaRegistry,
+  SubjectVersion,
+} from './schema-registry/service.ts';
+export { readLevel, readMode } from './schema-registry/settings.ts';
+export { SCHEMA_TYPES, type SchemaReference, type SchemaType } from './schema-registry/types.ts';
 export type {
   FollowOptions,
   PublishOptions,

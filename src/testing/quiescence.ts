@@ -41,7 +41,7 @@ async function withinGrace(work: Promise<void>): Promise<boolean> {
 }
 
 export function createQuiescence(platform: Platform, clock: ManualClock): Quiescence {
-  const { functions, consumers, schedules } = platform;
+  const { functions, consumers, schedules, models } = platform;
 
   const isBusy = (): boolean => functions.list().some(({ inFlight, queued }) => inFlight + queued > 0);
   const waitsForTime = (): boolean =>
@@ -54,6 +54,7 @@ export function createQuiescence(platform: Platform, clock: ManualClock): Quiesc
   const settle = async (): Promise<void> => {
     // What a timer or a commit set off begins within the next turns of the event loop; two quiet ones in a row are the end.
     for (let quiet = 0; quiet < 2; ) {
+      await models.operations.settled();
       await consumers.idle();
       await schedules.idle();
       await turn();

@@ -27,13 +27,16 @@ export const testApp: TestAppFunction = async (
   const stopLogs = onSignal('function.log', ({ app, fn, level, message }) => {
     if (ofThese.has(app)) logs.push({ fn, level, message });
   });
-  const platform = createPlatform(resolveConfig(SECTIONS, { flags: { 'edge-port': 0, 'api-port': 'off' } }), {
-    memory: true,
-    clock,
-    random: seededRandom(1),
-    secrets: { read: (name) => readSecret(options.secrets ?? {}, name) },
-    handlerOf: handlersOf(apps),
-  });
+  const platform = createPlatform(
+    resolveConfig(SECTIONS, { flags: { 'edge-port': 0, 'api-port': 'off', 'kafka-port': 'off' } }),
+    {
+      memory: true,
+      clock,
+      random: seededRandom(1),
+      secrets: { read: (name) => readSecret(options.secrets ?? {}, name) },
+      handlerOf: handlersOf(apps),
+    },
+  );
   const stop = async (): Promise<void> => {
     stopLogs();
     await platform.stop();

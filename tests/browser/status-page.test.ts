@@ -28,7 +28,7 @@ describe('the status page', { skip }, () => {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'millrace-page-'));
-    const flags = { data: join(folder, 'data'), 'api-port': '0', 'edge-port': '0' };
+    const flags = { data: join(folder, 'data'), 'api-port': '0', 'edge-port': '0', 'kafka-port': 'off' };
     platform = createPlatform(await loadConfig({ flags, env: {}, folder }));
     await platform.start();
     browser = await chromium.launch({

@@ -4,10 +4,10 @@ import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Quality } from '../../examples/payments/model/protocol.ts';
 
-const PAYMENTS = process.env.MILLRACE_PAYMENTS ?? '';
+const PAYMENTS = process.env.PAYMENTS_FILE ?? '';
 const skip = existsSync(PAYMENTS)
   ? false
-  : 'MILLRACE_PAYMENTS names no file with the recorded payments of the Fraud Detection Handbook';
+  : 'PAYMENTS_FILE names no file with the recorded payments of the Fraud Detection Handbook';
 
 /** Figures of the handbook, chapter 5, for its test week: of its best model by each measure. */
 const PUBLISHED: Quality = { averagePrecision: 0.658, auc: 0.871, cardPrecisionAt100: 0.291 };

@@ -18,7 +18,7 @@ test('deployments under load lose no request, and none is answered by a mix of v
   const folder = mkdtempSync(join(tmpdir(), 'millrace-reload-'));
   const builder = createBuilder({ clock: systemClock() });
   const config = resolveConfig(SECTIONS, {
-    flags: { 'edge-port': 0, 'api-port': 'off' },
+    flags: { 'edge-port': 0, 'api-port': 'off', 'kafka-port': 'off' },
   });
   const platform = createPlatform(config, { memory: true });
   try {

@@ -6,7 +6,7 @@
 import { createPlatform, loadConfig, onLog } from '../../src/main.ts';
 
 const [folder] = process.argv.slice(2);
-const flags = { data: `${folder}/data`, 'edge-port': '0', 'api-port': '0' };
+const flags = { data: `${folder}/data`, 'edge-port': '0', 'api-port': '0', 'kafka-port': '0' };
 const platform = createPlatform(await loadConfig({ flags, env: {}, folder: folder! }));
 onLog((line) => process.stderr.write(`${line}\n`));
 await platform.start();

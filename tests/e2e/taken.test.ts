@@ -30,11 +30,16 @@ test('ports that are taken are refused with the remedy, or replaced by free ones
   using folder = temporaryFolder();
   await using edge = await takenPort();
   await using api = await takenPort();
-  const config = await configure(folder.path, { 'edge-port': `${edge.port}`, 'api-port': `${api.port}` });
+  await using kafka = await takenPort();
+  const config = await configure(folder.path, {
+    'edge-port': `${edge.port}`,
+    'api-port': `${api.port}`,
+    'kafka-port': `${kafka.port}`,
+  });
 
   await assert.rejects(createPlatform(config).start(), (error: Error) => {
     assert.ok(isMillraceError(error, 'PORT_IN_USE'), String(error));
-    assert.match(error.message, /is taken.*--(edge|api)-port/);
+    assert.match(error.message, /is taken.*--(edge|api|kafka)-port/);
     return true;
   });
 
@@ -42,13 +47,15 @@ test('ports that are taken are refused with the remedy, or replaced by free ones
   await platform.start();
   const ports = [platform.addresses.edge, platform.addresses.api].map((url) => Number(new URL(url!).port));
   assert.ok(!ports.includes(edge.port) && !ports.includes(api.port), ports.join());
+  assert.notEqual(platform.addresses.kafka, `127.0.0.1:${kafka.port}`);
+  assert.match(platform.addresses.kafka!, /^127\.0\.0\.1:\d+$/);
   assert.equal((await fetch(`${platform.addresses.api}/readyz`)).status, 200);
   assert.equal((await fetch(`${platform.addresses.edge}/nothing`)).status, 404);
 });
 
 test('the second program on a data folder is refused with the process that has it and the remedy; the first goes on', async () => {
   using folder = temporaryFolder();
-  const config = await configure(folder.path, { 'edge-port': '0', 'api-port': '0' });
+  const config = await configure(folder.path, { 'edge-port': '0', 'api-port': '0', 'kafka-port': '0' });
   await using first = createPlatform(config);
   await first.start();
   const second = createPlatform(config, { fallbackPorts: true });

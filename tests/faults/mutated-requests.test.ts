@@ -73,7 +73,7 @@ function send(port: number, bytes: Buffer): Promise<string> {
 
 describe(`${ROUNDS} mutated requests`, () => {
   it('leave the platform up and its memory bounded', async () => {
-    const flags = { data: 'unused', 'api-port': '0', 'edge-port': '0' };
+    const flags = { data: 'unused', 'api-port': '0', 'edge-port': '0', 'kafka-port': 'off' };
     const config = await loadConfig({ flags, env: {}, folder: '/' });
     await using platform = createPlatform(config, { memory: true });
     await platform.start();

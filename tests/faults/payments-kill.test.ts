@@ -49,6 +49,8 @@ function replay(path: string, data: string): ChildProcess {
     '0',
     '--edge-port',
     '0',
+    '--kafka-port',
+    'off',
   ];
   return spawn(process.execPath, [MAIN, ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
 }
@@ -78,7 +80,7 @@ const CARDS = 'millrace.state.scoring.see-card.scoring.see-card.cards';
 
 /** What the data folder holds when nobody runs on it: every alert, and how many payments the cards' states count. */
 async function contents(data: string): Promise<{ findings: number[]; counted: number }> {
-  const flags = { data, 'api-port': 'off', 'edge-port': 'off' };
+  const flags = { data, 'api-port': 'off', 'edge-port': 'off', 'kafka-port': 'off' };
   const config = await loadConfig({ flags, env: {}, folder: data });
   await using platform = createPlatform(config);
   await platform.start();

@@ -41,8 +41,7 @@ export async function measureWeek(
       { algorithm: 'boosted-trees', holdout: 0, settings: FRAUD_TREES },
       datasetOf(train),
     );
-    const asked = datasetOf(test);
-    const answers = model.predict(asked.columns, asked.rows);
+    const answers = model.predict(datasetOf(test));
     const scores = Float64Array.from(test, (_, row) => answers[2 * row + 1]!);
     return { from, quality: measure(test, scores), onnx: model.onnx };
   });

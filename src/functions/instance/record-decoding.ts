@@ -1,4 +1,4 @@
-import { RecordCursor, splitBatches } from '../../streams/record-batch/index.ts';
+import { payloadStart, RecordCursor, splitBatches } from '../../streams/record-batch/index.ts';
 
 /** A record as handlers get it (`StreamRecord` of the SDK). */
 export interface HandlerRecord {
@@ -67,6 +67,10 @@ function recordValue(bytes: Buffer, cursor: RecordCursor): unknown {
   try {
     return JSON.parse(text);
   } catch {
+    if (bytes[cursor.valuePosition] === 0) {
+      const framed = framedValue(bytes.subarray(cursor.valuePosition, end));
+      if (framed !== undefined) return framed;
+    }
     if (!text.includes(REPLACEMENT)) return text;
     const copy = new Uint8Array(bytes.subarray(cursor.valuePosition, end));
     try {
@@ -74,6 +78,15 @@ function recordValue(bytes: Buffer, cursor: RecordCursor): unknown {
     } catch {
       return copy;
     }
+  }
+}
+
+/** The JSON behind the frame of a schema registry's serialiser, if that is what it is. */
+function framedValue(value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString('utf8', payloadStart(value)));
+  } catch {
+    return undefined;
   }
 }
 

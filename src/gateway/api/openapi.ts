@@ -59,7 +59,10 @@ export function openApiDocument(groups: readonly RouteGroup[], version: string):
     components: {
       schemas,
       responses: { Problem: PROBLEM_RESPONSE },
-      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer' },
+        password: { type: 'http', scheme: 'basic', description: 'Any user, the token as the password.' },
+      },
     },
   };
 }
@@ -83,7 +86,7 @@ function operationOf(route: RouteBase, tag: string): Json {
       ...(operation.responses as unknown as Writable),
       default: { $ref: '#/components/responses/Problem' },
     },
-    security: route.action === 'open' ? [] : [{}, { token: [] }],
+    security: route.action === 'open' ? [] : [{}, { token: [] }, { password: [] }],
   };
 }
 

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { siblingModule, type Workers } from '../../kernel/index.ts';
 import type { ReadRecord, RecordHeader } from '../../streams/index.ts';
+import { payloadStart } from '../../streams/record-batch/index.ts';
 
 /** Looking through more bytes takes milliseconds. */
 const LARGE_VALUE_BYTES = 256 * 1024;
@@ -18,7 +19,7 @@ export function recordText(record: ReadRecord, workers: Workers | undefined): st
 
 /**
  * A record as clients see it: `{"partition","offset","time","key","headers","value"}`. The value is spliced in as the
- * JSON it was published as, so that long numbers stay what they were. Bytes that are not JSON come as `valueBase64`
+ * JSON it was published as, so that long numbers stay what they were, without the frame that a schema registry's serialiser puts before it. Bytes that are not JSON come as `valueBase64`
  * beside `"value": null`, keys that are not UTF-8 as `keyBase64`, header values that are not UTF-8 as `{"base64": …}`.
  */
 export function recordToJson(record: ReadRecord): string {
@@ -43,7 +44,8 @@ function keyPart(key: Uint8Array | null): string {
 /** Also a task for platform workers. */
 export function valuePart(value: Uint8Array | null): string {
   if (value === null) return ',"value":null';
-  const json = isUtf8(value) ? asJson(textOf(value)) : undefined;
+  const payload = value.subarray(payloadStart(value));
+  const json = isUtf8(payload) ? asJson(textOf(payload)) : undefined;
   return json === undefined ? `,"value":null,"valueBase64":"${base64Of(value)}"` : `,"value":${json}`;
 }
 

@@ -117,7 +117,14 @@ function bearerOf(request: IncomingMessage): { bearer?: string } {
   if (header === undefined) return {};
   const match = /^Bearer +(\S+)$/i.exec(header);
   if (match) return { bearer: match[1]! };
-  throw new MillraceError('UNAUTHENTICATED', 'Only `Authorization: Bearer <token>` is understood here.');
+  // Clients of schema registries know a user and a password: the token is the password, whoever the user is.
+  const basic = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec(header);
+  const password = basic && /^[^:]*:(.+)$/s.exec(Buffer.from(basic[1]!, 'base64').toString());
+  if (password) return { bearer: password[1]! };
+  throw new MillraceError(
+    'UNAUTHENTICATED',
+    'Only `Authorization: Bearer <token>` is understood here, or Basic with the token as the password.',
+  );
 }
 
 function stopping(): MillraceError {

@@ -1,13 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import {
-  type Clock,
-  type Guard,
-  type GuardAction,
-  MillraceError,
-  type Principal,
-  signal,
-} from '../../kernel/index.ts';
+import { type Clock, type Principal, signal } from '../../kernel/index.ts';
 import {
   type Api,
   ApiVersions,
@@ -17,15 +10,21 @@ import {
   type ResponseOf,
   readRequest,
   readRequestHeader,
+  SaslAuthenticate,
+  SaslHandshake,
   SIZE_BYTES,
   writeResponse,
 } from '../../streams/kafka-protocol/index.ts';
+import { authenticateRaw, errorResponse } from './answers.ts';
+import type { Authorizer } from './authorizer.ts';
 import type { Budget } from './budget.ts';
 import { Chunks } from './chunks.ts';
-import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from './errors.ts';
+import { KAFKA_ERRORS, KafkaError } from './errors.ts';
 import type { BrokerAddress, Handler, RequestContext } from './handler.ts';
 import type { Outgoing } from './outgoing.ts';
+import type { Quotas } from './quotas.ts';
 import { type HandlerRegistry, versionsOf } from './registry.ts';
+import type { Session } from './sasl/session.ts';
 
 export interface ConnectionLimits {
   /** Largest request. */
@@ -36,8 +35,9 @@ export interface ConnectionLimits {
 
 export interface ConnectionParts {
   readonly socket: Socket;
-  readonly principal: Principal;
-  readonly guard: Guard;
+  readonly session: Session;
+  readonly authorize: Authorizer;
+  readonly quotas: Quotas;
   readonly clock: Clock;
   readonly registry: HandlerRegistry;
   readonly budget: Budget;
@@ -53,6 +53,18 @@ interface Slot {
   readonly bytes: number;
   chunks: readonly Uint8Array[] | undefined;
 }
+
+/** Of a client that has not said who it is: enough for any step of an authentication. */
+const STRANGER_BYTES = 64 * 1024;
+/** The header without a client id. */
+const SHORTEST_REQUEST_BYTES = 10;
+const FOR_STRANGERS: ReadonlySet<number> = new Set([
+  ApiVersions.key,
+  SaslHandshake.key,
+  SaslAuthenticate.key,
+]);
+/** Who has not said who they are may do nothing; no guard has let them in. */
+const NOBODY: Principal = Object.freeze({ id: 'nobody', kind: 'sasl' });
 
 /**
  * One client. Requests are handled in the order they came, the next when the one before is answered or has called
@@ -76,6 +88,7 @@ export class Connection {
   #running = false;
   #refusing = false;
   #corked = false;
+  #mutedUntilMs = 0;
   lastActivityMs: number;
 
   constructor(parts: ConnectionParts) {
@@ -93,6 +106,11 @@ export class Connection {
   /** Nothing is being handled or answered. */
   get idle(): boolean {
     return this.#slots.length === 0 && this.#queue.length === 0;
+  }
+
+  /** Whoever is there has said who they are, or need not. */
+  get isKnown(): boolean {
+    return this.#parts.session.principal !== undefined;
   }
 
   /** A request has begun to arrive and is not complete. */
@@ -134,11 +152,10 @@ export class Connection {
   #beginFrame(): boolean {
     if (this.#arrived.sizeBytes < SIZE_BYTES) return false;
     const size = this.#arrived.take(SIZE_BYTES).readInt32BE(0);
-    // The shortest request has a header of ten bytes.
-    if (size < 10 || size > this.#parts.limits.requestBytes) {
-      this.#end(
-        `it announces a request of ${size} bytes; at most ${this.#parts.limits.requestBytes} are taken`,
-      );
+    const most = this.isKnown ? this.#parts.limits.requestBytes : STRANGER_BYTES;
+    const least = this.#parts.session.raw ? 0 : SHORTEST_REQUEST_BYTES;
+    if (size < least || size > most) {
+      this.#end(`it announces a request of ${size} bytes; at most ${most} are taken`);
       return false;
     }
     this.#frameBytes = size;
@@ -157,6 +174,7 @@ export class Connection {
   /** Begins what may begin. */
   #advance(): void {
     while (!this.#running && this.#queue.length > 0 && !this.#socket.writableNeedDrain) {
+      if (this.#isMuted()) return;
       const frame = this.#queue.shift()!;
       if (this.#queue.length === this.#parts.limits.queuedRequests - 1) {
         this.#socket.resume();
@@ -164,6 +182,13 @@ export class Connection {
       }
       this.#begin(frame);
     }
+  }
+
+  #isMuted(): boolean {
+    const leftMs = this.#mutedUntilMs - this.#parts.clock.monotonic();
+    if (leftMs <= 0) return false;
+    this.#parts.clock.after(leftMs, () => this.#advance());
+    return true;
   }
 
   #begin(frame: Buffer): void {
@@ -211,11 +236,15 @@ export class Connection {
   }
 
   #serve(frame: Buffer, proceed: () => void): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+    const { session } = this.#parts;
+    if (session.raw) return authenticateRaw(session, frame);
     const reader = new Reader(frame);
     const header = readRequestHeader(reader);
     const handler = this.#parts.registry.find(header.apiKey);
     if (!handler) throw new Malformed(`there is no API ${header.apiKey}`);
     const { api } = handler;
+    const { principal } = session;
+    if (!principal && !FOR_STRANGERS.has(api.key)) throw new Malformed(`${api.name} needs authentication`);
     const versions = versionsOf(handler);
     if (header.apiVersion < versions.from || header.apiVersion > versions.to) {
       return this.#unsupported(handler, header);
@@ -229,7 +258,7 @@ export class Connection {
       return write(response);
     };
     try {
-      const answer = handler.handle(request, this.#contextOf(header, proceed));
+      const answer = handler.handle(request, this.#contextOf(api.name, header, proceed));
       return answer instanceof Promise ? answer.then(write).catch(refused) : write(answer);
     } catch (error) {
       return refused(error);
@@ -250,12 +279,15 @@ export class Connection {
     return writeResponse(ApiVersions, 0, header.correlationId, response);
   }
 
-  #contextOf(header: RequestHeader, proceed: () => void): RequestContext {
-    const { guard, principal, advertised, outgoing } = this.#parts;
+  #contextOf(api: string, header: RequestHeader, proceed: () => void): RequestContext {
+    const { authorize, session, advertised, outgoing, quotas } = this.#parts;
+    const principal = session.principal ?? NOBODY;
+    const { clientId } = header;
     return {
       version: header.apiVersion,
-      clientId: header.clientId,
+      clientId,
       principal,
+      session,
       peer: this.#peer,
       broker: advertised ?? {
         host: plainAddress(this.#socket.localAddress),
@@ -263,8 +295,14 @@ export class Connection {
       },
       mostResponseBytes: outgoing.mostBytes,
       signal: this.#signal,
-      permits: (action, resource) => isPermitted(guard, principal, action, resource),
+      permits: (action, resource) => authorize({ principal, host: this.#peer, api, action, resource }),
       proceed,
+      throttle: (key, bytes) => {
+        const quietMs = quotas.use(principal.name ?? principal.id, clientId ?? '', key, bytes);
+        this.#mutedUntilMs = Math.max(this.#mutedUntilMs, this.#parts.clock.monotonic() + quietMs);
+        return quietMs;
+      },
+      endAfterAnswer: () => this.refuse(),
     };
   }
 
@@ -311,31 +349,6 @@ export class Connection {
     if (this.#waitsForBudget) budget.forget(this.#resume);
     else if (this.#frameBytes !== undefined) budget.give(this.#frameBytes);
     for (const frame of this.#queue.splice(0)) budget.give(frame.length);
-  }
-}
-
-/** An answer that says only the error's code, where the API has a place for one. */
-function errorResponse({ api }: Handler, error: unknown): ResponseOf<Api> | undefined {
-  if (!(error instanceof KafkaError || error instanceof MillraceError)) return undefined;
-  const response: { [name: string]: unknown } = {};
-  for (const [name, { spec }] of Object.entries(api.response)) {
-    if (name === 'errorCode') response[name] = kafkaErrorCode(error);
-    else if (name === 'errorMessage') response[name] = error.message;
-    else if (spec.type.kind === 'array') response[name] = [];
-    else if (spec.type.kind === 'string') response[name] = '';
-    else if (spec.type.kind === 'bytes') response[name] = new Uint8Array(0);
-    else if (spec.fallback === undefined) response[name] = 0;
-  }
-  return 'errorCode' in response ? response : undefined;
-}
-
-function isPermitted(guard: Guard, principal: Principal, action: GuardAction, resource: string): boolean {
-  try {
-    guard.permit(principal, action, resource);
-    return true;
-  } catch (error) {
-    if (error instanceof MillraceError && error.code === 'FORBIDDEN') return false;
-    throw error;
   }
 }
 

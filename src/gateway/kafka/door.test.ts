@@ -14,10 +14,10 @@ import {
 import { createKafkaDoor, type KafkaDoor, parseAdvertised } from './door.ts';
 import { KafkaError } from './errors.ts';
 import type { Handler } from './handler.ts';
-import { OPEN_GUARD, type TestClient, testClient } from './kafka.fixture.ts';
+import { OPEN_GUARD, type TestClient, testClient, tokensInMemory } from './kafka.fixture.ts';
 import { createHandlerRegistry } from './registry.ts';
 
-const guard = OPEN_GUARD;
+const parts = { ...tokensInMemory(), guard: OPEN_GUARD };
 
 const heartbeat = (groupId: string) => ({ groupId, generationId: 1, memberId: 'm' });
 
@@ -49,7 +49,7 @@ describe('the Kafka door', () => {
       host: '127.0.0.1',
       port: 0,
       clock,
-      guard,
+      ...parts,
       registry: createHandlerRegistry([handler]),
       limits: { requestBytes: 10_000, requestsInFlightBytes: 20_000, queuedRequests: 5 },
     });
@@ -171,7 +171,7 @@ describe('the Kafka door', () => {
 
   it('stops in order: what waits is answered, then the connection ends', async () => {
     const other = createKafkaDoor({
-      ...{ host: '127.0.0.1', port: 0, clock, guard },
+      ...{ host: '127.0.0.1', port: 0, clock, ...parts },
       registry: createHandlerRegistry([handler]),
     });
     await other.start();

@@ -1,13 +1,19 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createSecureServer } from 'node:tls';
+import { type Acls, isLoopbackHost, type ScramUsers } from '../../govern/index.ts';
 import { type Clock, type Guard, MillraceError, type Service, type Timer } from '../../kernel/index.ts';
+import { isLoopbackAddress } from '../api/loopback.ts';
 import { bind } from '../http/bind.ts';
 import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from '../http/tls.ts';
+import { createAuthorizer } from './authorizer.ts';
 import { Budget } from './budget.ts';
 import { Connection } from './connection.ts';
 import type { BrokerAddress } from './handler.ts';
 import { Outgoing } from './outgoing.ts';
+import type { Quotas } from './quotas.ts';
 import type { HandlerRegistry } from './registry.ts';
+
+import { Session } from './sasl/session.ts';
 
 export interface KafkaDoorLimits {
   readonly connections: number;
@@ -18,7 +24,7 @@ export interface KafkaDoorLimits {
   readonly queuedRequests: number;
   /** A connection without requests for this long is closed. */
   readonly idleMs: number;
-  /** A request that has begun to arrive must go on arriving within this time. */
+  /** A request that has begun to arrive must go on arriving within this time, and so must an authentication. */
   readonly stalledMs: number;
 }
 
@@ -42,6 +48,10 @@ export interface KafkaDoorOptions {
   readonly advertised?: BrokerAddress;
   readonly clock: Clock;
   readonly guard: Guard;
+  /** Narrow what the guard permits to whom they name. */
+  readonly acls?: Acls;
+  readonly scram: ScramUsers;
+  readonly quotas: Quotas;
   readonly registry: HandlerRegistry;
   readonly limits?: Partial<KafkaDoorLimits>;
 }
@@ -69,7 +79,8 @@ const SWEEP_MS = 5000;
 
 /** The Kafka port: a TCP or TLS server whose connections speak the Kafka protocol. */
 export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
-  const { clock, guard, registry } = options;
+  const { clock, guard, registry, scram, quotas } = options;
+  const authorize = createAuthorizer(guard, options.acls);
   const limits = { ...DEFAULT_KAFKA_DOOR_LIMITS, ...options.limits };
   const budget = new Budget(limits.requestsInFlightBytes);
   const outgoing = new Outgoing();
@@ -84,9 +95,13 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
   const accept = async (socket: Socket): Promise<void> => {
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 60_000);
-    const principal = await guard.identify({ loopback: true });
+    socket.on('error', () => socket.destroy());
+    // Behind a proxy on this machine every peer is on loopback; only a door that is itself closed to the outside may trust that.
+    const isLocal = isLoopbackHost(options.host) && isLoopbackAddress(socket.remoteAddress);
+    const principal = isLocal ? await guard.identify({ loopback: true }) : undefined;
+    const session = new Session({ guard, scram, clock, principal });
     const connection = new Connection({
-      ...{ socket, principal, guard, clock, registry, budget, outgoing, limits },
+      ...{ socket, session, authorize, quotas, clock, registry, budget, outgoing, limits },
       advertised: options.advertised,
       closing: closing.signal,
     });
@@ -103,7 +118,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     const now = clock.monotonic();
     for (const connection of connections) {
       const quietMs = now - connection.lastActivityMs;
-      const boundMs = connection.arriving ? limits.stalledMs : limits.idleMs;
+      const boundMs = connection.arriving || !connection.isKnown ? limits.stalledMs : limits.idleMs;
       if (connection.idle && quietMs > boundMs) connection.destroy();
     }
     sweeping = clock.after(SWEEP_MS, sweep);

@@ -1,7 +1,10 @@
+import type { Acls, ScramUsers } from '../../govern/index.ts';
 import type { Clock, GuardAction, Principal, Random, SectionValues } from '../../kernel/index.ts';
 import type { Streams } from '../../streams/index.ts';
 import type { Api, RequestOf, ResponseOf, VersionRange } from '../../streams/kafka-protocol/index.ts';
 import type { kafkaSection } from './config.ts';
+import type { QuotaKey, Quotas } from './quotas.ts';
+import type { Session } from './sasl/session.ts';
 import type { Topics } from './topics.ts';
 
 /** What handlers work on: made once per door. */
@@ -11,6 +14,9 @@ export interface Broker {
   readonly random: Random;
   readonly cluster: Cluster;
   readonly topics: Topics;
+  readonly acls: Acls;
+  readonly scram: ScramUsers;
+  readonly quotas: Quotas;
   readonly config: SectionValues<typeof kafkaSection>;
 }
 
@@ -33,6 +39,8 @@ export interface RequestContext {
   readonly version: number;
   readonly clientId: string | null;
   readonly principal: Principal;
+  /** Who the connection is, and how it comes to be known. */
+  readonly session: Session;
   /** Address of the peer, without its port. */
   readonly peer: string;
   readonly broker: BrokerAddress;
@@ -47,6 +55,10 @@ export interface RequestContext {
    * then calls it (Produce, once everything is appended); answers leave in the order of the requests in any case.
    */
   proceed(): void;
+  /** Counts bytes towards the client's quota; gives the time for which it is to be quiet, and will not be listened to. */
+  throttle(key: QuotaKey, bytes: number): number;
+  /** Ends the connection once the answer to this request has left. */
+  endAfterAnswer(): void;
 }
 
 /** One API: every file of `handlers/` makes one of these. */

@@ -1,7 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { connect, type Socket } from 'node:net';
 import { memoryLogStore, memoryStateStore } from '../../adapters/memory/index.ts';
+import { createTokens } from '../../govern/index.ts';
 import {
+  type Clock,
+  createIds,
   type Guard,
   type ManualClock,
   manualClock,
@@ -28,6 +31,7 @@ import {
 import { Chunks } from './chunks.ts';
 import { kafkaSection } from './config.ts';
 import { createKafka, type KafkaOptions } from './kafka.ts';
+import { Quotas } from './quotas.ts';
 
 /** A client of the Kafka protocol driven by hand, over a real socket. */
 export interface TestClient {
@@ -124,7 +128,9 @@ export async function testKafka(options: Partial<KafkaOptions> = {}): Promise<Te
   const streams = createStreams({ log, state, clock });
   for (const service of [state, log, streams]) await service.start?.();
   const door = createKafka({
-    ...{ host: '127.0.0.1', port: 0, guard: OPEN_GUARD, clock, random, state, streams },
+    ...{ host: '127.0.0.1', port: 0, clock, random, state, streams },
+    ...tokensInMemory(clock),
+    guard: OPEN_GUARD,
     config: resolveConfig([kafkaSection]).kafka,
     ...options,
   });
@@ -146,6 +152,14 @@ export async function testKafka(options: Partial<KafkaOptions> = {}): Promise<Te
       for (const service of services) await service.stop?.(AbortSignal.timeout(1000));
     },
   };
+}
+
+/** Tokens, passwords and quotas over a store of their own. */
+export function tokensInMemory(clock: Clock = manualClock()) {
+  const random = seededRandom(2);
+  const state = memoryStateStore({ clock });
+  const made = createTokens({ state, clock, ids: createIds(clock, random), random });
+  return { ...made, quotas: new Quotas({ state, clock }) };
 }
 
 export const OPEN_GUARD: Guard = {

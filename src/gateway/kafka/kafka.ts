@@ -1,13 +1,15 @@
+import { createAcls } from '../../govern/index.ts';
 import type { Random, SectionValues, StateStore } from '../../kernel/index.ts';
 import type { Streams } from '../../streams/index.ts';
 import type { kafkaSection } from './config.ts';
 import { createKafkaDoor, type KafkaDoor, type KafkaDoorOptions } from './door.ts';
 import type { Cluster } from './handler.ts';
 import { createHandlers } from './handlers/index.ts';
+import { Quotas } from './quotas.ts';
 import { createHandlerRegistry } from './registry.ts';
 import { Topics } from './topics.ts';
 
-export interface KafkaOptions extends Omit<KafkaDoorOptions, 'registry'> {
+export interface KafkaOptions extends Omit<KafkaDoorOptions, 'registry' | 'acls' | 'quotas'> {
   readonly streams: Streams;
   readonly state: StateStore;
   readonly random: Random;
@@ -18,10 +20,14 @@ const TABLE = 'gateway.kafka';
 
 /** The Kafka port with everything behind it. */
 export function createKafka(options: KafkaOptions): KafkaDoor {
-  const { streams, state, clock, random, config } = options;
+  const { streams, state, clock, random, config, scram } = options;
+  const acls = createAcls({ state });
+  const quotas = new Quotas({ state, clock });
   const cluster = { id: '', nodeId: 0 };
-  const broker = { streams, clock, random, config, cluster, topics: new Topics(streams.log) };
-  const door = createKafkaDoor({ ...options, registry: createHandlerRegistry(createHandlers(broker)) });
+  const topics = new Topics(streams.log);
+  const broker = { streams, clock, random, config, cluster, topics, acls, scram, quotas };
+  const registry = createHandlerRegistry(createHandlers(broker));
+  const door = createKafkaDoor({ ...options, acls, quotas, registry });
   return {
     name: door.name,
     get address() {
@@ -29,6 +35,8 @@ export function createKafka(options: KafkaOptions): KafkaDoor {
     },
     async start() {
       cluster.id = await clusterId(state, random);
+      await acls.start();
+      await quotas.start();
       await door.start();
     },
     refuse: () => door.refuse(),

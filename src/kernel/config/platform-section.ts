@@ -13,7 +13,7 @@ export const platformSection = defineSection('platform', 'Platform', {
   apiHost: { kind: 'host', default: '127.0.0.1', description: 'Address of the API port' },
   apiPort: { kind: 'port', default: 7401, description: "Port of the platform's own API and dashboard" },
   kafkaHost: { kind: 'host', default: '127.0.0.1', description: 'Address of the Kafka port' },
-  kafkaPort: { kind: 'port', default: 'off', description: 'Port that speaks the Kafka protocol' },
+  kafkaPort: { kind: 'port', default: 9092, description: 'Port that speaks the Kafka protocol' },
   kafkaAdvertised: {
     kind: 'string',
     default: null,

@@ -7,7 +7,8 @@ export type FactStream =
   | 'millrace.alerts'
   | 'millrace.incidents'
   | 'millrace.audit'
-  | 'millrace.models';
+  | 'millrace.models'
+  | 'millrace.drift';
 
 /** Writes what happened on the platform into the log, where users' functions and other nodes read it. */
 export interface Facts {

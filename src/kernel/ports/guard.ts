@@ -1,6 +1,10 @@
 /** Who asks. */
 export interface Principal {
   readonly id: string;
+  /** What people call it, where it has a name of its own. */
+  readonly name?: string;
+  /** When its credentials end, where they do. */
+  readonly expiresAtMs?: number;
   readonly kind: 'local' | 'token' | 'certificate' | 'sasl';
 }
 

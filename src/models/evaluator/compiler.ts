@@ -12,7 +12,7 @@ import {
 import type { Value } from '../tensor.ts';
 import { nodeFacts } from './facts.ts';
 import type { Budget } from './limits.ts';
-import type { Kernel, Operator } from './operator.ts';
+import type { Kernel, NodeFacts, Operator } from './operator.ts';
 import { DOMAINS, operatorOf } from './operators.ts';
 import { inOrder } from './order.ts';
 import { Plan, runKernel, type Step } from './plan.ts';
@@ -157,13 +157,14 @@ export class Compiler {
       inner.push({ plan: compiled.plan, from: compiled.captures.map((name) => scope.find(name)!.slot) });
       return compiled.plan;
     };
-    const kernel = this.#kernel(node, entries, around, compileInner);
+    const made = this.#kernel(node, entries, around, compileInner);
     const define = (values?: readonly (Value | undefined)[]): number[] =>
       node.outputs.map((name, index) => (name === '' ? -1 : scope.define(name, values?.[index])));
-    if (!kernel) {
+    if (!made) {
       define();
       return undefined;
     }
+    const { kernel, facts } = made;
     const folded = inner.length === 0 && this.#fold(label, kernel, entries);
     if (folded) {
       if (node.outputs.every((name, index) => name === '' || folded[index] !== undefined)) define(folded);
@@ -171,7 +172,15 @@ export class Compiler {
       return undefined;
     }
     const outputs = define();
-    return { label, kernel, inputs: entries.map((entry) => entry?.slot ?? -1), outputs, inner, release: [] };
+    return {
+      label,
+      kernel,
+      facts,
+      inputs: entries.map((entry) => entry?.slot ?? -1),
+      outputs,
+      inner,
+      release: [],
+    };
   }
 
   /** Runs a node whose inputs are all known. What goes wrong is left for the run: the node may never be reached. */
@@ -198,9 +207,9 @@ export class Compiler {
     entries: readonly (Entry | undefined)[],
     around: Surroundings,
     compileInner: (graph: OnnxGraph) => Plan,
-  ): Kernel | undefined {
+  ): { readonly kernel: Kernel; readonly facts: NodeFacts | undefined } | undefined {
     const definition = this.#functions.get(functionKey(node, node.type));
-    if (definition) return this.#call(definition, node, around);
+    if (definition) return { kernel: this.#call(definition, node, around), facts: undefined };
     const domain = node.domain === 'ai.onnx' ? '' : (node.domain ?? '');
     const operator = operatorOf(domain, node.type);
     const opset = around.opsets.get(domain);
@@ -218,7 +227,7 @@ export class Compiler {
     const bound = { ...node, attributes: bind(node.attributes, around.bindings) };
     const constants = entries.map((entry) => entry?.value);
     const facts = nodeFacts(bound, opset, constants, this.budget, compileInner);
-    return operator.compile(facts);
+    return { kernel: operator.compile(facts), facts };
   }
 
   /** A call of one of the model's own functions: its body, compiled for the attributes of this call. */

@@ -61,6 +61,14 @@ function binaryInner(expression: string, kind: string): BinaryInner {
   );
 }
 
+/** `expression` over two rows of equal length, in float64 that holds float32. */
+export function columnLoop(
+  expression: string,
+): (x: Float64Array, y: Float64Array, out: Float64Array) => void {
+  const inner = binaryInner(`Math.fround(${expression})`, 'row');
+  return (x, y, out) => inner(x, 0, 1, y, 0, 1, out, 0, out.length);
+}
+
 /** What a broadcast binary loop needs of the shapes; worth keeping while they stay the same. */
 interface BroadcastPlan {
   readonly dims: readonly number[];

@@ -1,6 +1,6 @@
 import { isMillraceError } from '../../kernel/index.ts';
 import type { Value } from '../tensor.ts';
-import type { Kernel, SubGraph } from './operator.ts';
+import type { Kernel, NodeFacts, SubGraph } from './operator.ts';
 import { misfit } from './shapes.ts';
 
 /** One node of a plan. Slots are places in the plan's frame; -1 is an absent input or output. */
@@ -8,6 +8,8 @@ export interface Step {
   /** The node for messages. */
   readonly label: string;
   readonly kernel: Kernel;
+  /** What the operator knew when it was compiled; undefined for calls of functions. */
+  readonly facts: NodeFacts | undefined;
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
   /** Graphs of the node's own and where their values from outside lie in this frame. */
@@ -33,12 +35,12 @@ export interface PlanParts {
 export class Plan implements SubGraph {
   readonly inputCount: number;
   readonly outputCount: number;
-  readonly #parts: PlanParts;
+  readonly parts: PlanParts;
   readonly #frame: (Value | undefined)[];
   #captured: readonly (Value | undefined)[] = [];
 
   constructor(parts: PlanParts) {
-    this.#parts = parts;
+    this.parts = parts;
     this.inputCount = parts.inputs.length;
     this.outputCount = parts.outputs.length;
     this.#frame = new Array(parts.slots).fill(undefined);
@@ -52,7 +54,7 @@ export class Plan implements SubGraph {
   }
 
   run(inputs: readonly (Value | undefined)[]): (Value | undefined)[] {
-    const parts = this.#parts;
+    const parts = this.parts;
     const frame = this.#frame;
     for (let index = 0; index < parts.inputs.length; index += 1) frame[parts.inputs[index]!] = inputs[index];
     for (let index = 0; index < parts.captures.length; index += 1) {

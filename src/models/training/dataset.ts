@@ -15,6 +15,8 @@ export type Column =
 export interface Dataset {
   readonly rows: number;
   readonly columns: readonly Column[];
+  /** One per row, for models of text, which have no columns. */
+  readonly texts?: readonly string[];
   /** What is to be predicted: numbers, or places in `classes`. Absent where nothing is (isolation forest, k-means). */
   readonly label?: Float64Array;
   /** Names of the classes when the label is one of several things. */
@@ -23,9 +25,12 @@ export interface Dataset {
   readonly weights?: Float64Array;
 }
 
+/** What a model can be asked about. */
+export type Rows = Pick<Dataset, 'rows' | 'columns' | 'texts'>;
+
 /** Throws INVALID_INPUT when columns, label and weights do not have one value per row, or a label is not finite. */
 export function checkDataset(dataset: Dataset): void {
-  const { rows, columns, label, weights, classes } = dataset;
+  const { rows, columns, texts, label, weights, classes } = dataset;
   const problems = columns
     .filter(({ values }) => values.length !== rows)
     .map(({ name, values }) => ({
@@ -33,7 +38,11 @@ export function checkDataset(dataset: Dataset): void {
       message: `has ${values.length} of ${rows} values`,
     }));
   if (rows === 0) problems.push({ path: '', message: 'has no rows' });
-  if (columns.length === 0) problems.push({ path: '/columns', message: 'has no columns to learn from' });
+  if (columns.length === 0 && !texts)
+    problems.push({ path: '/columns', message: 'has no columns to learn from' });
+  if (texts && texts.length !== rows) {
+    problems.push({ path: '/texts', message: `has ${texts.length} of ${rows} values` });
+  }
   if (label && label.length !== rows) {
     problems.push({ path: '/label', message: `has ${label.length} of ${rows} values` });
   }
@@ -52,7 +61,7 @@ export function checkDataset(dataset: Dataset): void {
 
 /** The dataset cut down to some of its rows, in the order given. */
 export function takeRows(dataset: Dataset, rows: Int32Array): Dataset {
-  const { label, weights, columns } = dataset;
+  const { label, weights, columns, texts } = dataset;
   return {
     ...dataset,
     rows: rows.length,
@@ -61,6 +70,7 @@ export function takeRows(dataset: Dataset, rows: Int32Array): Dataset {
         ? { ...column, values: gather(column.values, new Float32Array(rows.length), rows) }
         : { ...column, values: gather(column.values, new Int32Array(rows.length), rows) },
     ),
+    ...(texts ? { texts: Array.from(rows, (row) => texts[row]!) } : {}),
     ...(label ? { label: gather(label, new Float64Array(rows.length), rows) } : {}),
     ...(weights ? { weights: gather(weights, new Float64Array(rows.length), rows) } : {}),
   };

@@ -1,4 +1,4 @@
-import type { Column } from './dataset.ts';
+import type { Rows } from './dataset.ts';
 import type { GraphBuilder } from './export/graph.ts';
 
 /** What learning gives: answers for rows, and a graph that gives the same answers anywhere. */
@@ -6,11 +6,13 @@ export interface Fitted {
   /** Numbers per row: probabilities by class, a value, a score, or distances by cluster. */
   readonly outputs: number;
   /** `[row × outputs + output]`. The columns are those that were learnt from, in the same order. */
-  predict(columns: readonly Column[], rows: number): Float64Array;
-  /** Adds nodes that take the matrix of columns and end in the model's outputs. */
+  predict(rows: Rows): Float64Array;
+  /** Adds nodes that take the matrix of columns (of texts: none) and end in the model's outputs. */
   build(graph: GraphBuilder, columns: string): void;
   /** How much each column counts, adding up to 1; absent where that cannot be said. */
   readonly importance?: Float64Array;
+  /** More of the file's `metadata_props`. */
+  readonly metadata?: { readonly [key: string]: string };
   /** Facts about how it was learnt, such as rounds kept. */
   readonly facts?: { readonly [name: string]: number };
 }

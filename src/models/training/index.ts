@@ -1,5 +1,7 @@
-export type { Column, Dataset } from './dataset.ts';
+export type { Column, Dataset, Rows } from './dataset.ts';
 export type { OnProgress, Progress } from './fitted.ts';
 export { accuracy, auc, averagePrecision, logLoss, rootMeanSquaredError, rSquared } from './metrics.ts';
-export type { Algorithm, TrainingSpec } from './spec.ts';
+export { ALGORITHMS, type Algorithm, type TrainingSpec } from './spec.ts';
+export { readFile, readRows } from './table/read-file.ts';
 export { type TrainedModel, type Training, trainModel } from './train.ts';
+export { createTrainer, type Trainer, type TrainingSource, type TrainOptions } from './trainer.ts';

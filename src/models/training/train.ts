@@ -1,11 +1,16 @@
-import { MillraceError, seededRandom } from '../../kernel/index.ts';
+import type { HashedText } from '../../kernel/index.ts';
 import { buildReference, type Reference } from '../watch/reference.ts';
-import { type Column, checkDataset, type Dataset, takeRows } from './dataset.ts';
+import { type Column, checkDataset, type Dataset, type Rows } from './dataset.ts';
 import { GraphBuilder } from './export/graph.ts';
 import type { Fitted, OnProgress } from './fitted.ts';
-import { fitBoostedTrees } from './learners/boosted-trees.ts';
+import { learn } from './learn.ts';
+import { TEXT_DEFAULTS } from './learners/text.ts';
 import { accuracy, auc, averagePrecision, logLoss, rootMeanSquaredError, rSquared } from './metrics.ts';
-import { boostingSettings, DEFAULT_HOLDOUT, type TrainingSpec } from './spec.ts';
+import { checkSpec, DEFAULT_HOLDOUT, LABEL_KINDS, type TrainingSpec } from './spec.ts';
+import { holdBack } from './split.ts';
+
+/** Key of `metadata_props` with what inputs and outputs looked like: drift is measured against it. */
+const REFERENCE_KEY = 'millrace.reference';
 
 /** What training gives, all of it plain data. */
 export interface Training {
@@ -20,11 +25,13 @@ export interface Training {
   /** Rows learnt from, and rows held back. */
   readonly rows: { readonly trained: number; readonly heldBack: number };
   readonly facts: { readonly [name: string]: number };
+  /** How the model wants to be served. */
+  readonly serving: { readonly missing: boolean; readonly preprocess?: { readonly counts: HashedText } };
 }
 
 export interface TrainedModel extends Training {
-  /** Numbers per row, `[row × outputs + output]`: probabilities by class, or a value. */
-  predict(columns: readonly Column[], rows: number): Float64Array;
+  /** Numbers per row, `[row × outputs + output]`: probabilities by class, a value, a score, or distances by cluster. */
+  predict(rows: Rows): Float64Array;
 }
 
 /**
@@ -32,76 +39,53 @@ export interface TrainedModel extends Training {
  * Throws INVALID_INPUT for rows or settings that do not fit, and whatever `onProgress` throws.
  */
 export function trainModel(spec: TrainingSpec, dataset: Dataset, onProgress?: OnProgress): TrainedModel {
+  checkSpec(spec);
   checkDataset(dataset);
-  const { train, held } = holdBack(spec, dataset);
-  const fitted = fit(spec, train, onProgress);
+  const part = LABEL_KINDS[spec.algorithm] === 'none' ? 0 : (spec.holdout ?? DEFAULT_HOLDOUT);
+  const { train, held } = holdBack(dataset, part, spec);
+  const fitted = learn(spec, train, onProgress);
   const graph = new GraphBuilder();
-  fitted.build(graph, graph.columns(train.columns));
+  fitted.build(graph, train.texts ? '' : graph.columns(train.columns));
   const names = train.columns.map(({ name }) => name);
+  const reference = referenceOf(spec, fitted, train);
+  const metadata = {
+    ...featuresOf(train.columns),
+    ...fitted.metadata,
+    [REFERENCE_KEY]: JSON.stringify(reference),
+  };
   return {
-    onnx: graph.encode(metadataOf(train.columns)),
+    onnx: graph.encode(metadata),
     metrics: held ? measure(fitted, held) : {},
-    importance: Object.fromEntries(names.map((name, place) => [name, fitted.importance?.[place] ?? 0])),
-    reference: referenceOf(fitted, train),
+    importance: fitted.importance
+      ? Object.fromEntries(names.map((name, place) => [name, fitted.importance![place]!]))
+      : {},
+    reference,
     rows: { trained: train.rows, heldBack: held?.rows ?? 0 },
     facts: fitted.facts ?? {},
+    serving: train.texts ? textServing(spec) : { missing: true },
     predict: fitted.predict,
   };
 }
 
-function metadataOf(columns: readonly Column[]): { readonly [key: string]: string } {
+/** Names of the columns: for rows as objects (`millrace.features`), and for explanations (`millrace.columns`). */
+function featuresOf(columns: readonly Column[]): { readonly [key: string]: string } {
+  if (columns.length === 0) return {};
+  const names = JSON.stringify(columns.map(({ name }) => name));
   const isMatrix = columns.every(({ kind }) => kind === 'number');
-  return isMatrix ? { 'millrace.features': JSON.stringify(columns.map(({ name }) => name)) } : {};
+  return { ...(isMatrix ? { 'millrace.features': names } : {}), 'millrace.columns': names };
 }
 
-function fit(spec: TrainingSpec, dataset: Dataset, onProgress: OnProgress | undefined): Fitted {
-  const settings = boostingSettings(spec);
-  const stopsEarly = settings.earlyStoppingRounds > 0;
-  const { train, held } = stopsEarly
-    ? holdBack({ ...spec, holdout: 0.1 }, dataset)
-    : { train: dataset, held: undefined };
-  return fitBoostedTrees(withLabel(spec, train), settings, held, onProgress);
+/** What counts the n-grams of a text before the model sees it. */
+function textServing({ settings, features }: TrainingSpec): Training['serving'] {
+  const { size, words, lowercase } = { ...TEXT_DEFAULTS, ...(settings as Partial<typeof TEXT_DEFAULTS>) };
+  const from = features?.[0] ?? 'text';
+  return { missing: false, preprocess: { counts: { kind: 'hashed-ngrams', from, size, words, lowercase } } };
 }
 
-function withLabel(spec: TrainingSpec, dataset: Dataset): Dataset & { readonly label: Float64Array } {
-  if (dataset.label) return { ...dataset, label: dataset.label };
-  const message = `${spec.algorithm} learns to predict a column: name it as the label.`;
-  throw new MillraceError('INVALID_INPUT', message, { errors: [{ path: '/label', message }] });
-}
-
-/** Parts the rows. Each side keeps at least one row; with none to be held back, all are learnt from. */
-function holdBack(
-  spec: TrainingSpec,
-  dataset: Dataset,
-): { readonly train: Dataset; readonly held: Dataset | undefined } {
-  const part = spec.holdout ?? DEFAULT_HOLDOUT;
-  if (!(part >= 0 && part < 1)) {
-    const message = `holdout is ${part}; give the part of the rows to hold back, from 0 to below 1.`;
-    throw new MillraceError('INVALID_INPUT', message, { errors: [{ path: '/holdout', message }] });
-  }
-  const count = Math.round(dataset.rows * part);
-  if (count === 0 || count === dataset.rows) return { train: dataset, held: undefined };
-  const order = Int32Array.from({ length: dataset.rows }, (_, row) => row);
-  if (spec.split !== 'last') shuffle(order, spec.seed ?? 1);
-  const kept = dataset.rows - count;
-  // Rows stay in their order: learning from them must not depend on how the split was drawn.
-  return {
-    train: takeRows(dataset, order.slice(0, kept).sort()),
-    held: takeRows(dataset, order.slice(kept).sort()),
-  };
-}
-
-function shuffle(order: Int32Array, seed: number): void {
-  const random = seededRandom(seed);
-  for (let place = order.length - 1; place > 0; place--) {
-    const other = random.integer(place + 1);
-    [order[place], order[other]] = [order[other]!, order[place]!];
-  }
-}
-
-function measure(fitted: Fitted, { columns, rows, label, classes }: Dataset): { [name: string]: number } {
+function measure(fitted: Fitted, held: Dataset): { [name: string]: number } {
+  const { rows, label, classes } = held;
   if (!label) return {};
-  const answers = fitted.predict(columns, rows);
+  const answers = fitted.predict(held);
   if (!classes) {
     return withoutGaps({ rmse: rootMeanSquaredError(label, answers), rSquared: rSquared(label, answers) });
   }
@@ -123,14 +107,25 @@ function withoutGaps(metrics: { [name: string]: number }): { [name: string]: num
   return Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
 }
 
-function referenceOf(fitted: Fitted, { columns, rows, classes }: Dataset): Reference {
-  const answers = fitted.predict(columns, rows);
-  const output = (place: number): Float64Array =>
-    Float64Array.from({ length: rows }, (_, row) => answers[row * fitted.outputs + place]!);
-  const outputs = classes
-    ? classes.map((_, place) => ({ name: `probabilities.${place}`, values: output(place) }))
-    : [{ name: 'value', values: output(0) }];
-  return buildReference(columns.map(referenceColumn), outputs);
+/** The name that serving gives to each number of an answer. */
+const OUTPUT_NAMES: { readonly [algorithm: string]: string } = {
+  'isolation-forest': 'score',
+  'k-means': 'distances',
+};
+
+function referenceOf({ algorithm }: TrainingSpec, fitted: Fitted, dataset: Dataset): Reference {
+  const { columns, rows, classes } = dataset;
+  const answers = fitted.predict(dataset);
+  const { outputs } = fitted;
+  const name = classes ? 'probabilities' : (OUTPUT_NAMES[algorithm] ?? 'value');
+  const output = (place: number) => ({
+    name: outputs === 1 ? name : `${name}.${place}`,
+    values: Float64Array.from({ length: rows }, (_, row) => answers[row * outputs + place]!),
+  });
+  return buildReference(
+    columns.map(referenceColumn),
+    Array.from({ length: outputs }, (_, place) => output(place)),
+  );
 }
 
 function referenceColumn(column: Column): { name: string; values: ArrayLike<number | string | null> } {

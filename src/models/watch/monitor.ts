@@ -21,8 +21,8 @@ import {
 
 export interface DriftOptions {
   readonly windows: WindowOptions;
-  /** Probability that a window raises an alarm although nothing has changed, over all columns together. */
-  readonly falseAlarms: number;
+  /** Probability that a window (the first is 1) raises an alarm although nothing has changed, over all columns together. */
+  readonly falseAlarms: number | ((window: number) => number);
   readonly effects: DriftEffects;
   /** Rows that a reference is made of where training has left none. */
   readonly learnRows: number;
@@ -188,11 +188,14 @@ function createCounting(parts: MonitorParts, reference: Reference) {
   /** Rows until the window is full: a block never reaches into the next one. */
   const windowRows = Math.max(options.windows.rows ?? Number.POSITIVE_INFINITY, options.windows.leastRows);
   let room = windowRows;
+  let judgedWindows = 0;
   let last: JudgedWindow | undefined;
 
   const judge = async (window: ClosedWindow): Promise<void> => {
     const { counts, fromMs, toMs, rows } = window;
-    const input: JudgeInput = { columns, counts, alpha: options.falseAlarms, effects: options.effects };
+    const { falseAlarms, effects } = options;
+    const alpha = typeof falseAlarms === 'number' ? falseAlarms : falseAlarms(++judgedWindows);
+    const input: JudgeInput = { columns, counts, alpha, effects };
     const drift = await workers.run<ColumnDrift[]>({ module: TASKS, task: 'judge' }, input);
     const inputs = drift.slice(0, reference.inputs.length);
     last = { fromMs, toMs, rows, inputs, outputs: drift.slice(inputs.length) };

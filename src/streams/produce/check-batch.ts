@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer';
 import type { InputProblem, Json } from '../../kernel/index.ts';
-import { payloadStart } from '../confluent-frame.ts';
 import { jsonError, scanWhole } from '../json/check.ts';
 import { parseKeyPath } from '../json/key-path.ts';
 import { createScanner, type JsonScanner } from '../json/scanner.ts';
@@ -11,6 +10,7 @@ import {
   type BatchRecord,
   encodeBatch,
   packBatch,
+  payloadStart,
   RecordCursor,
 } from '../record-batch/index.ts';
 

@@ -140,6 +140,19 @@ export function setAppendTime(bytes: Uint8Array, position: number, timeMs: numbe
   writeCrc(bytes, position);
 }
 
+/** Makes the batch at the start of `bytes` one of a producer, or of its transaction, then renews the CRC. */
+export function setProducer(
+  bytes: Uint8Array,
+  producer: { readonly producerId: number; readonly epoch: number; readonly sequence: number },
+  transactional = false,
+): void {
+  writeInt16(bytes, 21, (readInt16(bytes, 21) & ~16) | (transactional ? 16 : 0));
+  writeInt64(bytes, 43, producer.producerId);
+  writeInt16(bytes, 51, producer.epoch);
+  writeInt32(bytes, 53, producer.sequence);
+  writeCrc(bytes, 0);
+}
+
 /** Computes and writes the CRC of the batch at `position`. */
 export function writeCrc(bytes: Uint8Array, position: number): void {
   const end = position + readInt32(bytes, position + 8) + BATCH_PREFIX_BYTES;

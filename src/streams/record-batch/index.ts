@@ -5,6 +5,7 @@ export {
   decompressRecords,
   MAX_DECOMPRESSED_BYTES,
 } from './compression.ts';
+export { payloadStart } from './confluent-frame.ts';
 export { crc32c } from './crc32c.ts';
 export { type DecodedRecord, decodeBatch, decodeBatches, RecordCursor, readMarker } from './decode.ts';
 export {
@@ -14,6 +15,7 @@ export {
   encodeBatch,
   encodeMarker,
   packBatch,
+  writeBatchHeader,
 } from './encode.ts';
 export {
   BATCH_HEADER_BYTES,
@@ -27,7 +29,9 @@ export {
   readBatchHeader,
   setAppendTime,
   setBaseOffset,
+  setProducer,
   splitBatches,
 } from './header.ts';
+export { isMergeable, mergeBatches } from './merge.ts';
 export { murmur2, partitionOfKey } from './murmur2.ts';
-export { BatchWriter, WriterBuffers } from './writer.ts';
+export { BatchWriter, type UnsealedBatch, WriterBuffers } from './writer.ts';

@@ -2,7 +2,13 @@ import type { InputProblem, Json, JsonSchema } from '../../kernel/index.ts';
 import { pointer } from './canonical.ts';
 import { compilePattern } from './pattern.ts';
 import { lowerBound, smallest, upperBound } from './subset-scalars.ts';
-import { type Comparison, type Conjunction, isNode, type Node } from './subset-types.ts';
+import {
+  type Comparison,
+  type ComparisonRules,
+  type Conjunction,
+  isNode,
+  type Node,
+} from './subset-types.ts';
 
 const membersOf = (node: Node): Node => (isNode(node.properties) ? node.properties : {});
 const patternsOf = (node: Node): [string, Json][] =>
@@ -30,7 +36,8 @@ const DECLARING_ELSEWHERE = [
  * objects open by default, and what nobody declared nobody reads. Only here may a value be shut out by a change that
  * passed: a publisher that sent undeclared members of another type may be refused later.
  */
-const omitsUndeclared = (all: Conjunction): boolean =>
+const omitsUndeclared = (rules: ComparisonRules, all: Conjunction): boolean =>
+  rules.undeclared === 'absent' &&
   all.nodes.some((node) => isNode(node.properties)) &&
   !all.nodes.some((node) => DECLARING_ELSEWHERE.some((keyword) => node[keyword] !== undefined));
 
@@ -38,16 +45,16 @@ const omitsUndeclared = (all: Conjunction): boolean =>
 const declaredNames = (all: Conjunction): Set<string> =>
   new Set([...all.nodes.flatMap((node) => Object.keys(membersOf(node))), ...requiredOf(all)]);
 
-function member(all: Conjunction, name: string): JsonSchema {
+function member({ rules }: Comparison, all: Conjunction, name: string): JsonSchema {
   const matched = all.nodes.some((node) => patternsOf(node).some(([pattern]) => matches(pattern, name)));
-  if (!matched && !declaredNames(all).has(name) && omitsUndeclared(all)) return false;
+  if (!matched && !declaredNames(all).has(name) && omitsUndeclared(rules, all)) return false;
   return { allOf: all.nodes.flatMap((node) => memberSchemas(node, name)) };
 }
 
 /** What holds for members that no node names: those without a matching pattern, and those of each pattern. */
-function unnamed(all: Conjunction): { rest: JsonSchema; patterns: [string, Json][] } {
+function unnamed({ rules }: Comparison, all: Conjunction): { rest: JsonSchema; patterns: [string, Json][] } {
   return {
-    rest: omitsUndeclared(all)
+    rest: omitsUndeclared(rules, all)
       ? false
       : { allOf: all.nodes.map((node) => node.additionalProperties ?? true) },
     patterns: all.nodes.flatMap(patternsOf),
@@ -66,7 +73,7 @@ export function objectProblem(
   );
   const atMost = closed ? Object.keys(membersOf(closed)).length : Number.POSITIVE_INFINITY;
   return (
-    requiredProblem(all, wide, path) ??
+    requiredProblem(comparison, all, wide, path) ??
     lowerBound(all, wide, path, 'minProperties', requiredOf(all).size) ??
     upperBound(all, wide, path, 'maxProperties', Math.min(atMost, smallest(all, 'maxProperties'))) ??
     namedProblem(comparison, all, wide, path) ??
@@ -75,10 +82,19 @@ export function objectProblem(
   );
 }
 
-function requiredProblem(all: Conjunction, wide: Node, path: string): InputProblem | undefined {
+function requiredProblem(
+  { rules }: Comparison,
+  all: Conjunction,
+  wide: Node,
+  path: string,
+): InputProblem | undefined {
   const required = requiredOf(all);
+  const filled = (name: string): boolean => {
+    const schema = membersOf(wide)[name];
+    return rules.defaultsFill && isNode(schema) && schema.default !== undefined;
+  };
   const added = Array.isArray(wide.required)
-    ? (wide.required as string[]).find((name) => !required.has(name))
+    ? (wide.required as string[]).find((name) => !required.has(name) && !filled(name))
     : undefined;
   return added === undefined
     ? undefined
@@ -92,7 +108,11 @@ function namedProblem(
   path: string,
 ): InputProblem | undefined {
   for (const [name, schema] of Object.entries(membersOf(wide))) {
-    const found = comparison.problem(member(all, name), schema as JsonSchema, pointer(path, name));
+    const found = comparison.problem(
+      member(comparison, all, name),
+      schema as JsonSchema,
+      pointer(path, name),
+    );
     if (!found) continue;
     const known = all.nodes.some((node) => Object.hasOwn(membersOf(node), name));
     if (known) return found;
@@ -114,7 +134,8 @@ function patternProblem(
     const place = pointer(pointer(path, 'patternProperties'), pattern);
     for (const name of named) {
       const found =
-        matches(pattern, name) && comparison.problem(member(all, name), schema as JsonSchema, place);
+        matches(pattern, name) &&
+        comparison.problem(member(comparison, all, name), schema as JsonSchema, place);
       if (found) return found;
     }
     const same = all.nodes.flatMap((node) =>
@@ -135,7 +156,7 @@ function unnamedProblem(
   schema: JsonSchema,
   path: string,
 ): InputProblem | undefined {
-  const { rest, patterns } = unnamed(all);
+  const { rest, patterns } = unnamed(comparison, all);
   for (const [, own] of patterns) {
     const found = comparison.problem(own as JsonSchema, schema, path);
     if (found) return found;
@@ -157,10 +178,10 @@ function additionalProblem(
     Object.hasOwn(membersOf(wide), name) || patterns.some(([pattern]) => matches(pattern, name));
   for (const name of declaredNames(all)) {
     if (covered(name)) continue;
-    const found = comparison.problem(member(all, name), additional, pointer(path, name));
+    const found = comparison.problem(member(comparison, all, name), additional, pointer(path, name));
     if (found) return additional === false ? { path: found.path, message: 'is no longer allowed' } : found;
   }
-  const { rest, patterns: own } = unnamed(all);
+  const { rest, patterns: own } = unnamed(comparison, all);
   const uncovered = own.filter(([pattern]) => !patterns.some(([other]) => other === pattern));
   const place = pointer(path, 'additionalProperties');
   for (const schema of [rest, ...uncovered.map(([, each]) => each as JsonSchema)]) {

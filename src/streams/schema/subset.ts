@@ -5,7 +5,14 @@ import { referenceTarget } from './inspect.ts';
 import { arrayProblem } from './subset-arrays.ts';
 import { objectProblem } from './subset-objects.ts';
 import { numberProblem, stringProblem } from './subset-scalars.ts';
-import { type Comparison, type Conjunction, isNode, type Node } from './subset-types.ts';
+import {
+  type Comparison,
+  type ComparisonRules,
+  type Conjunction,
+  isNode,
+  type Node,
+  STREAM_RULES,
+} from './subset-types.ts';
 
 /**
  * Whether every value of one JSON Schema fits another.
@@ -83,17 +90,23 @@ function finiteValues(node: Node): readonly Json[] | undefined {
   return Array.isArray(node.enum) ? (node.enum as readonly Json[]) : undefined;
 }
 
-export function createComparison(narrowRoot: JsonSchema, wideRoot: JsonSchema): Comparison {
-  return new SchemaComparison(narrowRoot, wideRoot);
+export function createComparison(
+  narrowRoot: JsonSchema,
+  wideRoot: JsonSchema,
+  rules: ComparisonRules = STREAM_RULES,
+): Comparison {
+  return new SchemaComparison(narrowRoot, wideRoot, rules);
 }
 
 class SchemaComparison implements Comparison {
+  readonly rules: ComparisonRules;
   readonly #narrowRoot: JsonSchema;
   readonly #wideRoot: JsonSchema;
   readonly #assumed = new Set<string>();
   #steps = 0;
 
-  constructor(narrowRoot: JsonSchema, wideRoot: JsonSchema) {
+  constructor(narrowRoot: JsonSchema, wideRoot: JsonSchema, rules: ComparisonRules) {
+    this.rules = rules;
     this.#narrowRoot = narrowRoot;
     this.#wideRoot = wideRoot;
   }

@@ -66,7 +66,9 @@ export function fetchHandler(broker: Broker): Handler<typeof Fetch> {
       const told = partitions.flatMap((partition, index) =>
         tell(partition, reads[index]!, session) || whole ? [{ partition, read: reads[index]! }] : [],
       );
+      const bytes = told.reduce((sum, { read }) => sum + read.batches.length, 0);
       return {
+        throttleTimeMs: context.throttle('consumer_byte_rate', bytes),
         errorCode: 0,
         sessionId: session?.id ?? 0,
         responses: byTopic(told.map(({ partition, read }) => [partition.wanted, read])),

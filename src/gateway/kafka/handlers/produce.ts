@@ -83,10 +83,11 @@ export function produceHandler({ streams, topics }: Broker): Handler<typeof Prod
         if (refusal !== 0) return refusedWhole(request, refusal);
       }
       const answers = request.topicData.map((data) => produce(data, request, context));
+      const throttleTimeMs = context.throttle('producer_byte_rate', bytesOf(request));
       // Everything is handed to the log by now, in order: the next request may begin while the disk works.
       context.proceed();
       const responses = await Promise.all(answers);
-      if (request.acks !== 0) return { responses };
+      if (request.acks !== 0) return { responses, throttleTimeMs };
       const failure = responses
         .flatMap(({ partitionResponses }) => partitionResponses)
         .find(({ errorCode }) => errorCode !== 0);
@@ -95,6 +96,14 @@ export function produceHandler({ streams, topics }: Broker): Handler<typeof Prod
       return undefined;
     },
   };
+}
+
+function bytesOf({ topicData }: Request): number {
+  let bytes = 0;
+  for (const { partitionData } of topicData) {
+    for (const { records } of partitionData) bytes += records?.length ?? 0;
+  }
+  return bytes;
 }
 
 const isAcks = (acks: number): boolean => acks === -1 || acks === 0 || acks === 1;

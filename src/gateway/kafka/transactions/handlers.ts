@@ -40,6 +40,13 @@ function requireTransaction(transactionalId: string, context: RequestContext): v
   throw new KafkaError('TRANSACTIONAL_ID_AUTHORIZATION_FAILED');
 }
 
+/** Whoever may write to any topic may be an idempotent producer (Apache Kafka since 2.8). */
+function requireIdempotentWrite(log: LogStore, { permits }: RequestContext): void {
+  if (permits('write', 'platform/kafka')) return;
+  if (log.topics.list().some(({ name }) => permits('write', `stream/${name}`))) return;
+  throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED');
+}
+
 export function initProducerIdHandler({ streams: { log } }: Broker): Handler<typeof InitProducerId> {
   return {
     api: InitProducerId,
@@ -48,6 +55,7 @@ export function initProducerIdHandler({ streams: { log } }: Broker): Handler<typ
       const none = { producerId: -1, producerEpoch: -1 };
       try {
         if (transactionalId === null) {
+          requireIdempotentWrite(log, context);
           const { producerId, epoch } = await log.producers.init({});
           return { errorCode: 0, producerId, producerEpoch: epoch };
         }

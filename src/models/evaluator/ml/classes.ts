@@ -24,7 +24,10 @@ export function labelsOf(node: NodeFacts, integers: string, texts: string): Labe
   };
 }
 
-/** What computes one row: features from `at` on, as many as `width`. Scores go to `scores`. */
+/**
+ * What computes one row: `width` features from `at` on. Rows and scores are float64 that hold float32, so that the inner
+ * loops see one kind of array and convert nothing.
+ */
 export interface RowScorer {
   /** Features it reads; a row has to have as many. */
   readonly width: number;
@@ -34,11 +37,11 @@ export interface RowScorer {
 export interface RowClassifier extends RowScorer {
   readonly labels: Labels;
   /** Writes `scoreCount` scores at `scoresAt`; returns the place of the label. */
-  classify(x: ArrayLike<number>, at: number, scores: Float32Array | Float64Array, scoresAt: number): number;
+  classify(x: Float64Array, at: number, scores: Float64Array, scoresAt: number): number;
 }
 
 export interface RowRegressor extends RowScorer {
-  score(x: ArrayLike<number>, at: number, scores: Float32Array | Float64Array, scoresAt: number): void;
+  score(x: Float64Array, at: number, scores: Float64Array, scoresAt: number): void;
 }
 
 /** Rows and their width: a vector is one row. */
@@ -67,16 +70,16 @@ export function classifierOperator(make: (node: NodeFacts) => RowClassifier): Op
     const classifier = make(node);
     return (x) => {
       const { rows, width } = rowsOf(x!, classifier.width);
-      node.budget.work(rows * (width + classifier.scoreCount) * 2);
-      const scores = node.budget.array('float32', [rows, classifier.scoreCount]) as Float32Array;
+      const dims = [rows, classifier.scoreCount];
+      const scores = scoreRows(node.budget, width, dims);
       const places = new Int32Array(rows);
-      const data = floatsOf(x!);
+      const data = Float64Array.from(floatsOf(x!));
       for (let row = 0; row < rows; row += 1) {
         places[row] = classifier.classify(data, row * width, scores, row * classifier.scoreCount);
       }
       return [
         labelTensor(classifier.labels, places),
-        { type: 'float32', dims: [rows, classifier.scoreCount], data: scores },
+        { type: 'float32', dims, data: Float32Array.from(scores) },
       ];
     };
   });
@@ -86,23 +89,19 @@ export function regressorOperator(make: (node: NodeFacts) => RowRegressor, keeps
   return tensorOperator(1, 1, (node) => {
     const regressor = make(node);
     return (x) => {
-      const type = keepsDouble && x!.type === 'float64' ? 'float64' : 'float32';
       const { rows, width } = rowsOf(x!, regressor.width);
-      const data = floatsOf(x!);
       const dims = [rows, regressor.scoreCount];
-      const scores = scoreRows(node.budget, type, dims);
+      const scores = scoreRows(node.budget, width, dims);
+      const data = Float64Array.from(floatsOf(x!));
       for (let row = 0; row < rows; row += 1)
         regressor.score(data, row * width, scores, row * regressor.scoreCount);
-      return { type, dims, data: scores };
+      if (keepsDouble && x!.type === 'float64') return { type: 'float64', dims, data: scores };
+      return { type: 'float32', dims, data: Float32Array.from(scores) };
     };
   });
 }
 
-function scoreRows(
-  budget: Budget,
-  type: 'float32' | 'float64',
-  dims: readonly number[],
-): Float32Array | Float64Array {
-  budget.work(elementCount(dims) * 16);
-  return budget.array(type, dims) as Float32Array;
+function scoreRows(budget: Budget, width: number, dims: readonly number[]): Float64Array {
+  budget.work((dims[0] ?? 0) * width * 4);
+  return budget.array('float64', dims) as Float64Array;
 }

@@ -40,7 +40,7 @@ export function normalizeRow(
   norm: Norm,
   x: ArrayLike<number>,
   at: number,
-  out: Float32Array,
+  out: Float32Array | Float64Array,
   to: number,
   width: number,
 ): void {

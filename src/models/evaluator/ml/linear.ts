@@ -14,7 +14,7 @@ interface Sums {
   readonly width: number;
   readonly targets: number;
   readonly sums: Float64Array;
-  evaluate(x: ArrayLike<number>, at: number): void;
+  evaluate(x: Float64Array, at: number): void;
 }
 
 function sumsOf(node: NodeFacts, targets: number, interceptName: string): Sums {
@@ -39,7 +39,7 @@ function sumsOf(node: NodeFacts, targets: number, interceptName: string): Sums {
 }
 
 /** Four sums side by side: one alone would wait for each addition before the next. */
-function dot(a: Float64Array, aAt: number, x: ArrayLike<number>, at: number, width: number): number {
+function dot(a: Float64Array, aAt: number, x: Float64Array, at: number, width: number): number {
   let [first, second, third, fourth] = [0, 0, 0, 0];
   let index = 0;
   for (; index + 3 < width; index += 4) {

@@ -251,7 +251,7 @@ function binary(
   };
 }
 
-type WriteScores = (score: number, scores: Float32Array | Float64Array, at: number) => void;
+type WriteScores = (score: number, scores: Float64Array, at: number) => void;
 
 /** The other class has a score of zero, which is transformed like any. */
 function besideZero(place: 0 | 1, transform: PostTransform): WriteScores {
@@ -359,17 +359,23 @@ function soleLeaves(nodes: readonly TreeNode[], roots: readonly number[]): numbe
   });
 }
 
+function treeRegressor(node: NodeFacts): RowRegressor {
+  const targets = node.int('n_targets', 1);
+  if (!(targets > 0 && targets < 2 ** 20)) throw misfit(`${targets} targets`);
+  return regressor(readForest(node, 'target', targets), baseValues(node, targets), postTransformOf(node));
+}
+
+function treeEnsemble(node: NodeFacts): RowRegressor {
+  const transform = POST_TRANSFORMS[node.int('post_transform', 0)];
+  if (!transform) throw misfit('a post transform that is not known');
+  return regressor(readTreeEnsemble(node), [], transform);
+}
+
+export const treeRows = { classifier, treeRegressor, treeEnsemble };
+
 /** Names and meanings: https://onnx.ai/onnx/operators/ (ai.onnx.ml). */
 export const trees: Operators = {
   TreeEnsembleClassifier: classifierOperator(classifier),
-  TreeEnsembleRegressor: regressorOperator((node) => {
-    const targets = node.int('n_targets', 1);
-    if (!(targets > 0 && targets < 2 ** 20)) throw misfit(`${targets} targets`);
-    return regressor(readForest(node, 'target', targets), baseValues(node, targets), postTransformOf(node));
-  }),
-  TreeEnsemble: regressorOperator((node) => {
-    const transform = POST_TRANSFORMS[node.int('post_transform', 0)];
-    if (!transform) throw misfit('a post transform that is not known');
-    return regressor(readTreeEnsemble(node), [], transform);
-  }, true),
+  TreeEnsembleRegressor: regressorOperator(treeRegressor),
+  TreeEnsemble: regressorOperator(treeEnsemble, true),
 };

@@ -139,70 +139,83 @@ function test({ dims, data }: Tensor, budget: Budget, holds: (value: number) => 
 }
 
 /** Names and meanings: https://onnx.ai/onnx/operators/. */
-export const activations: Operators = {
-  Abs: unary({ float: 'Math.abs(x)', integer: 'Math.abs(x)', big: '(x < 0n ? -x : x)' }),
-  Neg: unary({ float: '-x', integer: '-x', big: '-x' }),
-  Sign: unary({
+const UNARY: { readonly [type: string]: Unary } = {
+  Abs: { float: 'Math.abs(x)', integer: 'Math.abs(x)', big: '(x < 0n ? -x : x)' },
+  Neg: { float: '-x', integer: '-x', big: '-x' },
+  Sign: {
     since: 9,
     float: 'Math.sign(x)',
     integer: 'Math.sign(x)',
     big: '(x > 0n ? 1n : x < 0n ? -1n : 0n)',
-  }),
-  Ceil: unary({ float: 'Math.ceil(x)' }),
-  Floor: unary({ float: 'Math.floor(x)' }),
-  Round: unary({ since: 11, float: 'helper(x)', helper: roundEven }),
-  Reciprocal: unary({ float: '1 / x' }),
-  Sqrt: unary({ float: 'Math.sqrt(x)' }),
-  Exp: unary({ float: 'Math.exp(x)' }),
-  Log: unary({ float: 'Math.log(x)' }),
-  Erf: unary({ since: 9, float: 'helper(x)', helper: erf, integer: 'helper(x)' }),
-  Sin: unary({ since: 7, float: 'Math.sin(x)' }),
-  Cos: unary({ since: 7, float: 'Math.cos(x)' }),
-  Tan: unary({ since: 7, float: 'Math.tan(x)' }),
-  Asin: unary({ since: 7, float: 'Math.asin(x)' }),
-  Acos: unary({ since: 7, float: 'Math.acos(x)' }),
-  Atan: unary({ since: 7, float: 'Math.atan(x)' }),
-  Sinh: unary({ since: 9, float: 'Math.sinh(x)' }),
-  Cosh: unary({ since: 9, float: 'Math.cosh(x)' }),
-  Asinh: unary({ since: 9, float: 'Math.asinh(x)' }),
-  Acosh: unary({ since: 9, float: 'Math.acosh(x)' }),
-  Atanh: unary({ since: 9, float: 'Math.atanh(x)' }),
-  Tanh: unary({ float: 'Math.tanh(x)' }),
-  Sigmoid: unary({ float: SIGMOID }),
-  Relu: unary({
+  },
+  Ceil: { float: 'Math.ceil(x)' },
+  Floor: { float: 'Math.floor(x)' },
+  Round: { since: 11, float: 'helper(x)', helper: roundEven },
+  Reciprocal: { float: '1 / x' },
+  Sqrt: { float: 'Math.sqrt(x)' },
+  Exp: { float: 'Math.exp(x)' },
+  Log: { float: 'Math.log(x)' },
+  Erf: { since: 9, float: 'helper(x)', helper: erf, integer: 'helper(x)' },
+  Sin: { since: 7, float: 'Math.sin(x)' },
+  Cos: { since: 7, float: 'Math.cos(x)' },
+  Tan: { since: 7, float: 'Math.tan(x)' },
+  Asin: { since: 7, float: 'Math.asin(x)' },
+  Acos: { since: 7, float: 'Math.acos(x)' },
+  Atan: { since: 7, float: 'Math.atan(x)' },
+  Sinh: { since: 9, float: 'Math.sinh(x)' },
+  Cosh: { since: 9, float: 'Math.cosh(x)' },
+  Asinh: { since: 9, float: 'Math.asinh(x)' },
+  Acosh: { since: 9, float: 'Math.acosh(x)' },
+  Atanh: { since: 9, float: 'Math.atanh(x)' },
+  Tanh: { float: 'Math.tanh(x)' },
+  Sigmoid: { float: SIGMOID },
+  Relu: {
     float: '(x > 0 ? x : x !== x ? x : 0)',
     integer: '(x > 0 ? x : 0)',
     big: '(x > 0n ? x : 0n)',
-  }),
-  LeakyRelu: unary({ float: '(x < 0 ? p * x : x)', p: attribute('alpha', 0.01) }),
-  ThresholdedRelu: unary({ since: 10, float: '(x > p ? x : 0)', p: attribute('alpha', 1) }),
-  Elu: unary({ float: '(x < 0 ? p * Math.expm1(x) : x)', p: attribute('alpha', 1) }),
-  Celu: unary({
+  },
+  LeakyRelu: { float: '(x < 0 ? p * x : x)', p: attribute('alpha', 0.01) },
+  ThresholdedRelu: { since: 10, float: '(x > p ? x : 0)', p: attribute('alpha', 1) },
+  Elu: { float: '(x < 0 ? p * Math.expm1(x) : x)', p: attribute('alpha', 1) },
+  Celu: {
     since: 12,
     float: 'Math.max(0, x) + Math.min(0, p * Math.expm1(x / p))',
     p: attribute('alpha', 1),
-  }),
-  Selu: unary({
+  },
+  Selu: {
     float: '(x <= 0 ? q * (p * Math.exp(x) - p) : q * x)',
     p: (node) => node.float('alpha', node.opset < 6 ? 1.6732 : 1.6732632423543772),
     q: (node) => node.float('gamma', node.opset < 6 ? 1.0507 : 1.0507009873554805),
-  }),
-  HardSigmoid: unary({
+  },
+  HardSigmoid: {
     float: 'Math.max(0, Math.min(1, p * x + q))',
     ...{ p: attribute('alpha', 0.2), q: attribute('beta', 0.5) },
-  }),
-  HardSwish: unary({ since: 14, float: 'x * Math.max(0, Math.min(1, x / 6 + 0.5))' }),
-  Swish: unary({ since: 24, float: 'x / (1 + Math.exp(-p * x))', p: attribute('alpha', 1) }),
-  Mish: unary({ since: 18, float: `x * Math.tanh(${SOFTPLUS})` }),
-  Softplus: unary({ float: SOFTPLUS }),
-  Softsign: unary({ float: 'x / (1 + Math.abs(x))' }),
-  Shrink: unary({
+  },
+  HardSwish: { since: 14, float: 'x * Math.max(0, Math.min(1, x / 6 + 0.5))' },
+  Swish: { since: 24, float: 'x / (1 + Math.exp(-p * x))', p: attribute('alpha', 1) },
+  Mish: { since: 18, float: `x * Math.tanh(${SOFTPLUS})` },
+  Softplus: { float: SOFTPLUS },
+  Softsign: { float: 'x / (1 + Math.abs(x))' },
+  Shrink: {
     since: 9,
     float: '(x < -p ? x + q : x > p ? x - q : 0)',
     integer: '(x < -p ? x + q : x > p ? x - q : 0)',
     ...{ p: attribute('lambd', 0.5), q: attribute('bias', 0) },
-  }),
-  BitwiseNot: unary({ since: 18, float: 'x', integer: '~x', big: '~x' }),
+  },
+  BitwiseNot: { since: 18, float: 'x', integer: '~x', big: '~x' },
+};
+
+/** The loop of a function of one number, for buffers of float64 that hold float32; undefined for other operators. */
+export function rowUnary(node: NodeFacts): ((x: Float64Array, out: Float64Array) => void) | undefined {
+  const spec = UNARY[node.node.type];
+  if (!spec) return undefined;
+  const [p, q] = [spec.p?.(node) ?? 0, spec.q?.(node) ?? 0];
+  const loop = unaryLoop(`Math.fround(${spec.float})`, 'row', spec.helper);
+  return (x, out) => loop(x, out, out.length, p, q);
+}
+
+export const activations: Operators = {
+  ...Object.fromEntries(Object.entries(UNARY).map(([type, each]) => [type, unary(each)])),
   Gelu: { since: 20, required: 1, compile: (node) => gelu(node).compile(node) },
   Clip: clip,
   Dropout: dropout,

@@ -164,7 +164,13 @@ function arg(better: (x: number | bigint, y: number | bigint) => boolean): Opera
 }
 
 /** Writes one line of `size` elements, `step` apart. */
-type Line = (data: ArrayLike<number>, out: Float32Array, at: number, size: number, step: number) => void;
+type Line = (
+  data: ArrayLike<number>,
+  out: Float32Array | Float64Array,
+  at: number,
+  size: number,
+  step: number,
+) => void;
 
 export const softmaxLine: Line = (data, out, at, size, step) => {
   let largest = Number.NEGATIVE_INFINITY;

@@ -3,16 +3,24 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isMillraceError, seededRandom } from '../../../kernel/index.ts';
 import type { Column, Dataset } from '../dataset.ts';
+import type { OnProgress } from '../fitted.ts';
 import { auc, logLoss, rootMeanSquaredError } from '../metrics.ts';
 import { rawScores } from '../trees.ts';
-import { type BoostedTrees, boost, probabilitiesOf } from './booster.ts';
+import { type BoostedTrees, boost as boostWith, probabilitiesOf } from './booster.ts';
 import { BOOSTING_DEFAULTS, type BoostingSettings } from './settings.ts';
 
 const settings = (given: Partial<BoostingSettings>): BoostingSettings => ({
   ...BOOSTING_DEFAULTS,
-  objective: 'regression',
   ...given,
 });
+
+const boost = (
+  dataset: Labelled,
+  given: BoostingSettings,
+  seed = 1,
+  validation?: Dataset,
+  onProgress?: OnProgress,
+) => boostWith(dataset, given, seed, validation, onProgress);
 
 const scoresOf = ({ ensemble }: BoostedTrees, { columns, rows }: Dataset): Float64Array =>
   rawScores(
@@ -61,7 +69,7 @@ describe('boosted trees', () => {
     const train = classified(madeUp(2000, 4, crossed), 2);
     const fresh = madeUp(1000, 4, crossed, 2);
     for (const grow of ['leaf', 'depth'] as const) {
-      const trees = boost(train, settings({ objective: 'binary', grow, maxDepth: 4, rounds: 30 }));
+      const trees = boost(train, settings({ grow, maxDepth: 4, rounds: 30 }));
       assert.ok(auc(fresh.label, scoresOf(trees, fresh)) > 0.98, grow);
     }
   });
@@ -74,19 +82,16 @@ describe('boosted trees', () => {
     assert.ok(rootMeanSquaredError(fresh.label, scoresOf(trees, fresh)) < 0.1);
 
     const third = ([a, b]: readonly number[]): number => (a! > 0.6 ? 2 : b! > 0.5 ? 1 : 0);
-    const classes = boost(
-      classified(madeUp(2000, 3, third), 3),
-      settings({ objective: 'multiclass', rounds: 30 }),
-    );
+    const classes = boost(classified(madeUp(2000, 3, third), 3), settings({ rounds: 30 }));
     const other = madeUp(500, 3, third, 2);
-    const probabilities = probabilitiesOf(scoresOf(classes, other), 'multiclass', 3);
+    const probabilities = probabilitiesOf(scoresOf(classes, other), 3);
     assert.ok(logLoss(other.label, probabilities, 3) < 0.1);
   });
 
   it('are the same for the same seed, and others for another', () => {
     const train = madeUp(500, 5, ([a], chance) => a! + chance);
     const fit = (seed: number) =>
-      boost(train, settings({ seed, subsample: 0.5, columnSample: 0.5, rounds: 5 }));
+      boost(train, settings({ subsample: 0.5, columnSample: 0.5, rounds: 5 }), seed);
     assert.deepEqual(fit(7), fit(7));
     assert.notDeepEqual(fit(7), fit(8));
   });
@@ -145,8 +150,8 @@ describe('boosted trees', () => {
       2,
     );
     const mean = (given: Partial<BoostingSettings>): number => {
-      const trees = boost(train, settings({ objective: 'binary', rounds: 20, ...given }));
-      const probabilities = probabilitiesOf(scoresOf(trees, train), 'binary', 1);
+      const trees = boost(train, settings({ rounds: 20, ...given }));
+      const probabilities = probabilitiesOf(scoresOf(trees, train), 2);
       return probabilities.reduce((sum, each, place) => sum + (place % 2 === 1 ? each : 0), 0) / train.rows;
     };
     assert.ok(Math.abs(mean({}) - 0.05) < 0.02);
@@ -185,7 +190,7 @@ describe('boosted trees', () => {
     const validation = madeUp(300, 3, noisy, 2);
     const progress: number[] = [];
     const given = settings({ rounds: 500, learningRate: 0.3, earlyStoppingRounds: 10 });
-    const trees = boost(train, given, validation, ({ done }) => progress.push(done));
+    const trees = boost(train, given, 1, validation, ({ done }) => progress.push(done));
     assert.ok(trees.rounds < 100 && trees.ensemble.trees.length === trees.rounds);
     assert.equal(progress.at(-1), trees.rounds + 10);
     assert.equal(Math.min(...trees.history), trees.history[trees.rounds - 1]);
@@ -210,10 +215,14 @@ describe('boosted trees', () => {
     assert.equal(constant.ensemble.trees.length, 1, 'nothing is left to learn after the first round');
   });
 
-  it('name every setting that does not fit', () => {
-    const train = madeUp(10, 1, () => 1);
+  it('name every column, class and word that does not exist', () => {
+    const train = classified(
+      madeUp(10, 1, () => 1),
+      2,
+    );
+    const given = settings({ grow: 'sideways' as 'leaf', monotone: { y: 1 }, classWeights: { third: 2 } });
     assert.throws(
-      () => boost(train, settings({ rounds: 0, maxBins: 300, monotone: { y: 1 } })),
+      () => boost(train, given),
       (error) => isMillraceError(error, 'INVALID_INPUT') && error.errors.length === 3,
     );
   });

@@ -1,19 +1,12 @@
 import { type Random, seededRandom } from '../../../kernel/index.ts';
 import type { Dataset } from '../dataset.ts';
+import type { OnProgress } from '../fitted.ts';
 import { logLoss, rootMeanSquaredError } from '../metrics.ts';
 import type { Tree, TreeEnsemble } from '../trees.ts';
 import { applyBinnings, type BinnedMatrix, learnBinning } from './bins.ts';
 import { type GrownTree, TreeGrower } from './grower.ts';
 import { type Objective, objectiveOf, softmax } from './objective.ts';
 import { type BoostingSettings, checkBoostingSettings } from './settings.ts';
-
-export interface BoostingProgress {
-  /** Rounds done, and how many there are at most. */
-  readonly done: number;
-  readonly of: number;
-  /** Log loss or root mean squared error on the validation rows, where there are any. */
-  readonly validation?: number;
-}
 
 export interface BoostedTrees {
   readonly ensemble: TreeEnsemble;
@@ -23,24 +16,29 @@ export interface BoostedTrees {
   readonly history: readonly number[];
 }
 
-/** Fits gradient-boosted trees. The same dataset, settings and seed give the same trees. */
+/**
+ * Fits gradient-boosted trees: squared error where the label is a number, log loss where it is one of two classes or more. The
+ * same dataset, settings and seed give the same trees.
+ */
 export function boost(
   dataset: Dataset & { readonly label: Float64Array },
   settings: BoostingSettings,
+  seed: number,
   validation?: Dataset,
-  onProgress?: (progress: BoostingProgress) => void,
+  onProgress?: OnProgress,
 ): BoostedTrees {
   checkBoostingSettings(
     settings,
     dataset.columns.map(({ name }) => name),
+    dataset.classes ?? [],
   );
-  const booster = new Booster(dataset, settings, validation);
+  const booster = new Booster(dataset, settings, seed, validation);
   for (let round = 0; round < settings.rounds && !booster.isDone; round++) {
     const metric = booster.round();
     onProgress?.({
       done: round + 1,
       of: settings.rounds,
-      ...(metric === undefined ? {} : { validation: metric }),
+      ...(metric === undefined ? {} : { loss: metric }),
     });
   }
   return booster.result();
@@ -65,15 +63,16 @@ class Booster {
   constructor(
     dataset: Dataset & { readonly label: Float64Array },
     settings: BoostingSettings,
+    seed: number,
     validation: Dataset | undefined,
   ) {
     const { rows, columns, label } = dataset;
     this.#settings = settings;
-    this.#random = seededRandom(settings.seed);
+    this.#random = seededRandom(seed);
     const binnings = columns.map((column) => learnBinning(column, settings.maxBins));
     this.#matrix = applyBinnings(columns, binnings, rows);
     const weights = weightsOf(dataset, settings);
-    this.#objective = objectiveOf(settings, dataset.classes?.length ?? 1, label, weights);
+    this.#objective = objectiveOf(dataset.classes?.length ?? 0, label, weights);
     this.#base = this.#objective.base(label, weights);
     this.#scores = repeat(this.#base, rows);
     this.#gradients = new Float32Array(rows);
@@ -87,6 +86,7 @@ class Booster {
         binned,
         validation.label,
         repeat(this.#base, validation.rows),
+        dataset.classes?.length ?? 0,
         settings,
       );
     }
@@ -212,14 +212,22 @@ class Validation {
   readonly #matrix: BinnedMatrix;
   readonly #label: Float64Array;
   readonly #scores: Float64Array;
+  readonly #classes: number;
   readonly #settings: BoostingSettings;
   #best = Infinity;
   #bestRounds = 0;
 
-  constructor(matrix: BinnedMatrix, label: Float64Array, scores: Float64Array, settings: BoostingSettings) {
+  constructor(
+    matrix: BinnedMatrix,
+    label: Float64Array,
+    scores: Float64Array,
+    classes: number,
+    settings: BoostingSettings,
+  ) {
     this.#matrix = matrix;
     this.#label = label;
     this.#scores = scores;
+    this.#classes = classes;
     this.#settings = settings;
   }
 
@@ -248,32 +256,27 @@ class Validation {
   }
 
   #metric(): number {
-    if (this.#settings.objective === 'regression') return rootMeanSquaredError(this.#label, this.#scores);
-    const probabilities = probabilitiesOf(
-      this.#scores,
-      this.#settings.objective,
-      this.#scores.length / this.#label.length,
-    );
-    return logLoss(this.#label, probabilities, probabilities.length / this.#label.length);
+    if (this.#classes === 0) return rootMeanSquaredError(this.#label, this.#scores);
+    const probabilities = probabilitiesOf(this.#scores, this.#classes);
+    return logLoss(this.#label, probabilities, this.#classes);
   }
 }
 
-/** From sums of trees to the probability of each class, `[row × classes + class]`. */
-export function probabilitiesOf(
-  scores: Float64Array,
-  objective: 'binary' | 'multiclass',
-  outputs: number,
-): Float64Array {
-  if (objective === 'multiclass') {
+/**
+ * From raw scores to the probability of each class, `[row × classes + class]`: of two classes there is one score, the log-odds
+ * of the second; of more there is one for each.
+ */
+export function probabilitiesOf(scores: Float64Array, classes: number): Float64Array {
+  if (classes > 2) {
     const probabilities = scores.slice();
-    for (let from = 0; from < probabilities.length; from += outputs) softmax(probabilities, from, outputs);
+    for (let from = 0; from < probabilities.length; from += classes) softmax(probabilities, from, classes);
     return probabilities;
   }
   const probabilities = new Float64Array(scores.length * 2);
   for (let row = 0; row < scores.length; row++) {
-    const one = 1 / (1 + Math.exp(-scores[row]!));
-    probabilities[2 * row] = 1 - one;
-    probabilities[2 * row + 1] = one;
+    const second = 1 / (1 + Math.exp(-scores[row]!));
+    probabilities[2 * row] = 1 - second;
+    probabilities[2 * row + 1] = second;
   }
   return probabilities;
 }

@@ -1,5 +1,3 @@
-import type { BoostingSettings } from './settings.ts';
-
 /** What is made small: from scores (`[row × outputs + output]`) to gradients and hessians of one output. */
 export interface Objective {
   readonly outputs: number;
@@ -10,14 +8,14 @@ export interface Objective {
   derive(output: number, gradients: Float32Array, hessians: Float32Array): void;
 }
 
+/** Squared error for a label that is a number (no classes), log loss for two classes or more. */
 export function objectiveOf(
-  settings: Pick<BoostingSettings, 'objective'>,
   classes: number,
   label: Float64Array,
   weights: Float64Array | undefined,
 ): Objective {
-  if (settings.objective === 'regression') return squaredError(label, weights);
-  return settings.objective === 'binary' ? logLoss(label, weights) : softmaxLoss(label, weights, classes);
+  if (classes === 0) return squaredError(label, weights);
+  return classes === 2 ? logLoss(label, weights) : softmaxLoss(label, weights, classes);
 }
 
 const weightOf = (weights: Float64Array | undefined, row: number): number => (weights ? weights[row]! : 1);

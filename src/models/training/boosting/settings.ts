@@ -1,13 +1,13 @@
 import { MillraceError } from '../../../kernel/index.ts';
+import type { Ranges } from '../spec.ts';
 
 /**
  * How trees are boosted. The names follow LightGBM and XGBoost (in their order: `num_iterations`/`n_estimators`,
- * `learning_rate`/`eta`, `num_leaves`/`max_leaves`, `max_depth`, `min_data_in_leaf`, `min_child_weight`, `lambda_l2`/
- * `reg_lambda`, `min_gain_to_split`/`gamma`, `bagging_fraction`/`subsample`, `feature_fraction`/`colsample_bytree`,
- * `max_bin`, `grow_policy`).
+ * `learning_rate`/`eta`, `grow_policy`, `num_leaves`/`max_leaves`, `max_depth`, `min_data_in_leaf`, `min_child_weight`,
+ * `lambda_l2`/`reg_lambda`, `min_gain_to_split`/`gamma`, `bagging_fraction`/`subsample`,
+ * `feature_fraction`/`colsample_bytree`, `max_bin`).
  */
 export interface BoostingSettings {
-  readonly objective: 'binary' | 'multiclass' | 'regression';
   /** Trees, or trees for each class. */
   readonly rounds: number;
   readonly learningRate: number;
@@ -30,12 +30,11 @@ export interface BoostingSettings {
   readonly monotone: { readonly [column: string]: 1 | -1 };
   /** How much rows of a class count, by its name; 1 for others. `'balanced'`: all classes count the same in sum. */
   readonly classWeights: 'balanced' | { readonly [label: string]: number };
-  /** Stops when the metric on the validation rows has not got better for so many rounds; 0: never. */
+  /** Stops when the loss on a tenth of the rows has not got better for so many rounds, and keeps the best; 0: never. */
   readonly earlyStoppingRounds: number;
-  readonly seed: number;
 }
 
-export const BOOSTING_DEFAULTS: Omit<BoostingSettings, 'objective'> = {
+export const BOOSTING_DEFAULTS: BoostingSettings = {
   rounds: 100,
   learningRate: 0.1,
   grow: 'leaf',
@@ -51,11 +50,9 @@ export const BOOSTING_DEFAULTS: Omit<BoostingSettings, 'objective'> = {
   monotone: {},
   classWeights: {},
   earlyStoppingRounds: 0,
-  seed: 1,
 };
 
-/** Each number's bounds: at least, at most, whole or not. */
-const RANGES: { readonly [name: string]: readonly [low: number, high: number, whole: boolean] } = {
+export const BOOSTING_RANGES: Ranges<BoostingSettings> = {
   rounds: [1, 10_000, true],
   learningRate: [1e-6, 10, false],
   maxLeaves: [2, 65_536, true],
@@ -68,23 +65,27 @@ const RANGES: { readonly [name: string]: readonly [low: number, high: number, wh
   columnSample: [0.001, 1, false],
   maxBins: [2, 255, true],
   earlyStoppingRounds: [0, 10_000, true],
-  seed: [0, 4_294_967_295, true],
 };
 
-/** Throws INVALID_INPUT that names every setting out of its range, and monotone columns that do not exist. */
-export function checkBoostingSettings(settings: BoostingSettings, columns: readonly string[]): void {
-  const problems = Object.entries(RANGES).flatMap(([name, [low, high, whole]]) => {
-    const value = settings[name as keyof BoostingSettings] as number;
-    if (value >= low && value <= high && (!whole || Number.isInteger(value))) return [];
-    return [{ path: `/${name}`, message: `must be a ${whole ? 'whole ' : ''}number from ${low} to ${high}` }];
-  });
-  for (const [column, direction] of Object.entries(settings.monotone)) {
-    if (!columns.includes(column)) {
-      problems.push({ path: `/monotone/${column}`, message: 'is not a column of the rows' });
-    }
-    if (direction !== 1 && direction !== -1) {
-      problems.push({ path: `/monotone/${column}`, message: 'must be 1 or -1' });
-    }
+/** What ranges cannot say. Throws INVALID_INPUT that names columns and classes that do not exist, and words that mean nothing. */
+export function checkBoostingSettings(
+  { monotone, classWeights, grow }: BoostingSettings,
+  columns: readonly string[],
+  classes: readonly string[],
+): void {
+  const problems: { path: string; message: string }[] = [];
+  if (grow !== 'leaf' && grow !== 'depth') {
+    problems.push({ path: '/settings/grow', message: "must be 'leaf' or 'depth'" });
+  }
+  for (const [column, direction] of Object.entries(monotone)) {
+    const path = `/settings/monotone/${column}`;
+    if (!columns.includes(column)) problems.push({ path, message: 'is not a column of the rows' });
+    if (direction !== 1 && direction !== -1) problems.push({ path, message: 'must be 1 or -1' });
+  }
+  for (const [name, weight] of classWeights === 'balanced' ? [] : Object.entries(classWeights)) {
+    const path = `/settings/classWeights/${name}`;
+    if (!classes.includes(name)) problems.push({ path, message: 'is not a class of the rows' });
+    if (!(weight >= 0 && weight < Infinity)) problems.push({ path, message: 'must be a number from 0 up' });
   }
   if (problems.length === 0) return;
   throw new MillraceError('INVALID_INPUT', 'The settings of the trees do not fit: see the problems.', {

@@ -7,36 +7,24 @@ import { rawScores, type TreeEnsemble } from '../trees.ts';
 
 export function fitBoostedTrees(
   dataset: Dataset & { readonly label: Float64Array },
-  settings: Omit<BoostingSettings, 'objective'>,
+  settings: BoostingSettings,
+  seed: number,
   validation: Dataset | undefined,
   onProgress?: OnProgress,
 ): Fitted {
-  const classes = dataset.classes;
-  const objective = !classes ? 'regression' : classes.length === 2 ? 'binary' : 'multiclass';
-  const { ensemble, rounds } = boost(
-    dataset,
-    { ...settings, objective },
-    validation,
-    onProgress &&
-      ((progress) => {
-        const { done, of, validation: loss } = progress;
-        onProgress({ done, of, ...(loss === undefined ? {} : { loss }) });
-      }),
-  );
+  const { classes } = dataset;
+  const { ensemble, rounds } = boost(dataset, settings, seed, validation, onProgress);
   return {
     outputs: classes?.length ?? 1,
-    predict(columns, rows) {
-      const scores = rawScores(
-        ensemble,
-        columns.map(({ values }) => values),
-        rows,
-      );
-      return objective === 'regression' ? scores : probabilitiesOf(scores, objective, ensemble.base.length);
+    predict({ columns, rows }) {
+      const values = columns.map((column) => column.values);
+      const scores = rawScores(ensemble, values, rows);
+      return classes ? probabilitiesOf(scores, classes.length) : scores;
     },
     build(graph, columns) {
       const raw = classes ? 'raw' : 'value';
       graph.ml('TreeEnsembleRegressor', [columns], raw, treeAttributes(ensemble));
-      if (classes) graph.classes(raw, classes, ensemble.base.length);
+      if (classes) graph.classes('raw', classes, ensemble.base.length);
       else graph.output('value', 'float32', 1);
     },
     importance: gains(ensemble, dataset.columns.length),
