@@ -5,13 +5,13 @@ const MOST_DAYS = 2;
 
 /** The ways of a payment: who reads it from which stream, first its card, then its terminal. */
 export const CARD = { group: 'scoring.see-card', stream: 'payments' } as const;
-export const TERMINAL = { group: 'scoring.score', stream: 'payments-at-terminals' } as const;
+export const TERMINAL = { group: 'scoring.score', stream: 'terminal-events' } as const;
 
 interface Mark {
   readonly day: number;
   /** Ends of the partitions of `payments` once the day was sent. */
   readonly sent: readonly number[];
-  /** Ends of the partitions of `payments-at-terminals` once the cards had seen all of that. */
+  /** Ends of the partitions of `terminal-events` once the cards had seen all of that. */
   seen: readonly number[] | undefined;
 }
 

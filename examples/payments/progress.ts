@@ -5,11 +5,7 @@ import type { FeedState } from './traffic/feed.ts';
 
 /** The consumer groups on a payment's way to its score, and the one that opens cases, with the stream each reads. */
 const SCORERS = [CARD, TERMINAL] as const;
-const READERS = [
-  ...SCORERS,
-  { group: TERMINAL.group, stream: 'frauds' },
-  { group: 'cases.open-case', stream: 'alerts' },
-] as const;
+const READERS = [...SCORERS, { group: 'cases.open-case', stream: 'alerts' }] as const;
 
 /** The feed stays at most this far ahead of the scorers. */
 const AHEAD_RECORDS = 40_000;
@@ -64,7 +60,7 @@ export class Progress {
     const seconds = (performance.now() - this.beginMs) / 1000;
     this.stop();
     await this.alertsDone;
-    const records = this.scored(TERMINAL);
+    const records = this.payments();
     return {
       records,
       seconds: Number(seconds.toFixed(3)),
@@ -75,7 +71,7 @@ export class Progress {
   }
 
   live(): Live {
-    const scored = this.scored(TERMINAL);
+    const scored = this.payments();
     const nowMs = performance.now();
     const perSecond = ((scored - this.last.scored) * 1000) / Math.max(1, nowMs - this.last.atMs);
     this.last = { scored, atMs: nowMs };
@@ -87,6 +83,11 @@ export class Progress {
       elapsedMs: nowMs - this.beginMs,
       memoryBytes: process.memoryUsage.rss(),
     };
+  }
+
+  /** Payments that have their scores; frauds that became known stand in the same stream, and were published once each. */
+  private payments(): number {
+    return Math.max(0, this.scored(TERMINAL) - this.feed.frauds);
   }
 
   /** Payments that were acknowledged and are not scored. */

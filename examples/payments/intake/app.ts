@@ -1,8 +1,8 @@
 import { fn, http } from 'millrace';
 import * as v from 'valibot';
-import { frauds, payments, replies } from './streams.ts';
+import { payments, replies } from './streams.ts';
 
-export { frauds, payments, replies };
+export { payments, replies };
 
 const Request = v.object({
   card: v.pipe(v.string(), v.minLength(1)),

@@ -13,25 +13,9 @@ export const Payment = v.object({
 });
 export type Payment = v.InferOutput<typeof Payment>;
 
-/** A payment turned out to be fraud. It becomes known a week later; what nobody calls fraud by then is genuine. */
-export const Fraud = v.object({
-  id: v.number(),
-  at: v.string(),
-  card: v.string(),
-  terminal: v.string(),
-});
-export type Fraud = v.InferOutput<typeof Fraud>;
-
 export const payments = stream('payments', {
   schema: Payment,
   key: 'card',
-  partitions: 4,
-  retention: 'forever',
-});
-
-export const frauds = stream('frauds', {
-  schema: Fraud,
-  key: 'terminal',
   partitions: 4,
   retention: 'forever',
 });

@@ -2,12 +2,12 @@ import { fn, state } from 'millrace';
 import { observeCard, packCard, unpackCard } from '../features/card.ts';
 import { cardFeatures, cardValues, type FeatureRow, featureRow, modelValues } from '../features/row.ts';
 import { learnFraud, observeTerminal, packTerminal, unpackTerminal } from '../features/terminal.ts';
-import { frauds, payments, replies } from '../intake/streams.ts';
+import { payments, replies } from '../intake/streams.ts';
 import { ALERT_FROM, fraud } from './model.ts';
 import { reasonFor } from './reasons.ts';
-import { type AtTerminal, alerts, atTerminals } from './streams.ts';
+import { alerts, type TerminalPayment, terminalEvents } from './streams.ts';
 
-export { alerts, atTerminals, fraud };
+export { alerts, fraud, terminalEvents };
 
 export const cards = state<string>('cards');
 export const terminals = state<string>('terminals');
@@ -24,7 +24,7 @@ export const seeCard = fn(
       const { id, amount } = payment;
       const features = observeCard(card, { id, amount, atMs: Date.parse(payment.at) });
       await cell.set(packCard(card));
-      await ctx.emit(atTerminals, { ...payment, card_features: cardValues(features) });
+      await ctx.emit(terminalEvents, { kind: 'payment', ...payment, card_features: cardValues(features) });
     }
   },
 );
@@ -32,14 +32,15 @@ export const seeCard = fn(
 /** Per terminal: what is known of it by now? With both, the model says how likely the payment is fraud. */
 export const score = fn(
   'score',
-  { on: [atTerminals, frauds], from: 'start', batch: { size: 1000, wait: '5ms' } },
+  { on: terminalEvents, from: 'start', batch: { size: 1000, wait: '5ms' } },
   async (records, ctx) => {
-    const asked: { payment: AtTerminal; row: FeatureRow }[] = [];
+    const asked: { payment: TerminalPayment; row: FeatureRow }[] = [];
     for (const record of records) {
       const cell = ctx.state(terminals, record);
       const terminal = unpackTerminal(await cell.get());
-      if (record.stream === 'frauds') learnFraud(terminal, record.value.id);
-      else asked.push({ payment: record.value, row: see(terminal, record.value) });
+      const event = record.value;
+      if (event.kind === 'fraud') learnFraud(terminal, event.id);
+      else asked.push({ payment: event, row: see(terminal, event) });
       await cell.set(packTerminal(terminal));
     }
     const judged = await ctx.model(fraud).predict(asked.map(({ row }) => modelValues(row)));
@@ -58,7 +59,7 @@ export const score = fn(
   },
 );
 
-function see(terminal: ReturnType<typeof unpackTerminal>, value: AtTerminal): FeatureRow {
+function see(terminal: ReturnType<typeof unpackTerminal>, value: TerminalPayment): FeatureRow {
   const payment = { id: value.id, amount: value.amount, atMs: Date.parse(value.at) };
   const card = cardFeatures(value.card_features);
   return featureRow(payment, card, observeTerminal(terminal, payment, card));

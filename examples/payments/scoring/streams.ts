@@ -2,20 +2,33 @@ import { stream } from 'millrace';
 import * as v from 'valibot';
 import { Payment } from '../intake/streams.ts';
 
-/** A payment on its way from its card to its terminal. */
-export const AtTerminal = v.object({
-  ...Payment.entries,
-  /** What the payment looks like to its card: the values of `CARD_FEATURES`, in their order. */
-  card_features: v.array(v.number()),
-});
-export type AtTerminal = v.InferOutput<typeof AtTerminal>;
+/**
+ * What happens at a terminal: payments, which come by way of their cards, and frauds that become known a week after they were made;
+ * what nobody calls fraud by then is genuine. One stream, so their order is one.
+ */
+export const TerminalEvent = v.variant('kind', [
+  v.object({
+    kind: v.literal('payment'),
+    ...Payment.entries,
+    /** What the payment looks like to its card: the values of `CARD_FEATURES`, in their order. */
+    card_features: v.array(v.number()),
+  }),
+  v.object({
+    kind: v.literal('fraud'),
+    id: v.number(),
+    at: v.string(),
+    card: v.string(),
+    terminal: v.string(),
+  }),
+]);
+export type TerminalEvent = v.InferOutput<typeof TerminalEvent>;
+export type TerminalPayment = Extract<TerminalEvent, { kind: 'payment' }>;
 
-/** As many partitions as `frauds`, so that both reach the same terminal's state. */
-export const atTerminals = stream('payments-at-terminals', {
-  schema: AtTerminal,
+export const terminalEvents = stream('terminal-events', {
+  schema: TerminalEvent,
   key: 'terminal',
   partitions: 4,
-  retention: '7d',
+  retention: 'forever',
 });
 
 export const Alert = v.object({

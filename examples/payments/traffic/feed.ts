@@ -14,6 +14,8 @@ export interface FeedState {
   acknowledged: number;
   /** Of these, how many earlier runs had brought in. */
   resumed: number;
+  /** Frauds that have become known so far, those of earlier runs included. */
+  frauds: number;
   /** Event time of the latest payment. */
   eventMs: number;
   finished: boolean;
@@ -38,31 +40,35 @@ const TICK_MS = 5;
 
 /**
  * Publishes payments to `payments`, in the order of the source, and a week of event time after a fraud tells of it in
- * `frauds`.
+ * `terminal-events`.
  *
  * F1 Every record carries its place in the source as a header. After a crash the feed reads the last place back from
  *    each partition and leaves out what is already there, so each payment is in each stream once.
  */
 export async function feed(options: FeedOptions): Promise<void> {
   const { streams, signal, state } = options;
-  const [payments, frauds] = await Promise.all([door(streams, 'payments'), door(streams, 'frauds')]);
+  const [payments, terminals] = await Promise.all([
+    door(streams, 'payments'),
+    door(streams, 'terminal-events'),
+  ]);
   const labels = new Labels();
   const pace = pacer(options.rate);
 
   for await (const chunk of options.source) {
     for (let from = 0; from < chunk.length && !signal.aborted; ) {
-      const resuming = chunk[from]!.row <= Math.max(payments.newest, frauds.newest);
+      const resuming = chunk[from]!.row <= Math.max(payments.newest, terminals.newest);
       const count = resuming ? chunk.length - from : await pace(ofOneDay(chunk, from), from, signal);
       const slice = chunk.slice(from, from + count);
       from += count;
       if (slice.length === 0) continue;
       if (!resuming) await options.room(slice[0]!.atMs, signal);
       if (signal.aborted) break;
-      const fresh = await send(payments, frauds, labels, slice, (sentMs) =>
+      const fresh = await send(payments, terminals, labels, slice, (sentMs) =>
         options.onPayments(slice, resuming ? undefined : sentMs),
       );
       state.acknowledged += slice.length;
       state.resumed += slice.length - fresh;
+      state.frauds = labels.told;
       state.eventMs = slice.at(-1)!.atMs;
     }
     if (signal.aborted) break;
@@ -79,24 +85,25 @@ function ofOneDay(chunk: readonly SourcePayment[], from: number): readonly Sourc
 
 async function send(
   payments: Door,
-  frauds: Door,
+  terminals: Door,
   labels: Labels,
   slice: readonly SourcePayment[],
   onSend: (sentMs: number) => void,
 ): Promise<number> {
   const toPayments: PublishRecord[] = [];
-  const toFrauds: PublishRecord[] = [];
+  const toTerminals: PublishRecord[] = [];
   for (const payment of slice) {
     const { id, at, atMs, card, terminal, amount, row } = payment;
     for (const { order, ...known } of labels.due(atMs)) {
-      frauds.add(toFrauds, known.terminal, known, placeHeader(row, order), row, order);
+      const event = { kind: 'fraud', ...known };
+      terminals.add(toTerminals, known.terminal, event, placeHeader(row, order), row, order);
     }
     labels.note(payment);
     const value = { id, at, card, terminal, amount };
     payments.add(toPayments, card, value, placeHeader(row), row, AFTER_LABELS);
   }
   // What is known of a terminal when a payment is made is there before the payment.
-  await frauds.publish(toFrauds);
+  await terminals.publish(toTerminals);
   onSend(performance.now());
   await payments.publish(toPayments);
   return toPayments.length;
@@ -115,6 +122,9 @@ class Labels {
   private queue: { readonly dueMs: number; readonly known: KnownFraud }[] = [];
   private head = 0;
   private count = 0;
+  private gone = 0;
+  /** How many have become known. */
+  told = 0;
 
   note({ id, at, atMs, card, terminal, fraud }: SourcePayment): void {
     if (!fraud) return;
@@ -126,8 +136,10 @@ class Labels {
   *due(nowMs: number): Iterable<KnownFraud> {
     while (this.head < this.queue.length && this.queue[this.head]!.dueMs <= nowMs)
       yield this.queue[this.head++]!.known;
+    this.told = this.gone + this.head;
     if (this.head < 1000) return;
     this.queue = this.queue.slice(this.head);
+    this.gone += this.head;
     this.head = 0;
   }
 }
