@@ -17,6 +17,7 @@ export type {
   Route,
   RouteGroup,
 } from './api/route.ts';
+export { withoutWrites } from './api/refused-writes.ts';
 export { schemaRegistryRoutes } from './api/schema-registry.ts';
 export { secretRoutes } from './api/secrets.ts';
 export { type StreamRoutesOptions, streamRoutes } from './api/streams.ts';
