@@ -15,7 +15,7 @@ export const streamsSection = defineSection('streams', 'Streams', {
   },
   streamsPrefix: {
     kind: 'string',
-    default: '',
+    default: null,
     description: 'Stands before the names of topics and groups in the cluster; others are not seen',
   },
   streamsReplicas: {
