@@ -24,7 +24,7 @@ import { texts } from './operators/texts.ts';
 
 /** Newest version of each domain whose operators mean what they mean here. */
 export const DOMAINS: { readonly [domain: string]: number } = {
-  '': 25,
+  '': 26,
   'ai.onnx.ml': 5,
   'ai.onnx.preview.training': 1,
 };
