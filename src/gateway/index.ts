@@ -8,6 +8,7 @@ export { type ModelRoutesOptions, modelRoutes } from './api/models.ts';
 export { type ObserveRoutesOptions, observeRoutes } from './api/observe.ts';
 export { type OperationRoutesOptions, operationRoutes } from './api/operations.ts';
 export { type RedriveRoutesOptions, redriveRoutes } from './api/redrive.ts';
+export { withoutWrites } from './api/refused-writes.ts';
 export type {
   ApiContext,
   ApiEnv,
@@ -17,7 +18,6 @@ export type {
   Route,
   RouteGroup,
 } from './api/route.ts';
-export { withoutWrites } from './api/refused-writes.ts';
 export { schemaRegistryRoutes } from './api/schema-registry.ts';
 export { secretRoutes } from './api/secrets.ts';
 export { type StreamRoutesOptions, streamRoutes } from './api/streams.ts';

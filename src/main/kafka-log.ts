@@ -42,7 +42,11 @@ function fileOf<Name extends string>(name: Name, path: string | null): { [Key in
   }
 }
 
-function saslOf({ streamsSasl: mechanism, streamsUsername: username, streamsPassword: password }: StreamsConfig) {
+function saslOf({
+  streamsSasl: mechanism,
+  streamsUsername: username,
+  streamsPassword: password,
+}: StreamsConfig) {
   if (mechanism === 'off') return null;
   if (username !== null && password !== null) return { mechanism, username, password };
   throw new MillraceError(

@@ -63,8 +63,7 @@ export function diskSubstrate(
   parts: { readonly decompress: Decompress; readonly log?: LogStore },
 ): Substrate {
   const { decompress } = parts;
-  const log =
-    parts.log ?? createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random, decompress });
+  const log = parts.log ?? createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random, decompress });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
   const samples = fsSampleStore({ folder: join(path, 'observe', 'samples'), mostBytes: OBSERVE_BYTES });

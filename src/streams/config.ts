@@ -43,7 +43,11 @@ export const streamsSection = defineSection('streams', 'Streams', {
     default: null,
     description: "PEM file with this client's certificate, for brokers that ask for one",
   },
-  streamsKey: { kind: 'path', default: null, description: "PEM file with the private key of the client's certificate" },
+  streamsKey: {
+    kind: 'path',
+    default: null,
+    description: "PEM file with the private key of the client's certificate",
+  },
   streamsSasl: {
     kind: 'string',
     default: 'off',

@@ -1,3 +1,4 @@
+export { streamsSection } from './config.ts';
 export {
   createCommitOrder,
   type GroupChange,
@@ -12,7 +13,6 @@ export {
   Transactions,
 } from './coordination/index.ts';
 export { createDecompress } from './decompress.ts';
-export { streamsSection } from './config.ts';
 export { DEFAULT_STREAM_SETTINGS, type StreamSettings } from './definitions/settings.ts';
 export { streamsDeployable } from './deployable.ts';
 export type { Disk, DiskFile } from './disk.port.ts';

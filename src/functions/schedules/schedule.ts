@@ -1,10 +1,4 @@
-import {
-  type Clock,
-  type Ids,
-  type Random,
-  signal,
-  type Timer,
-} from '../../kernel/index.ts';
+import { type Clock, type Ids, type Random, signal, type Timer } from '../../kernel/index.ts';
 import type { Dispatcher, InvocationOutcome } from '../invocation.ts';
 import type { Calendar } from './cron.ts';
 import { foldTicks } from './due.ts';

@@ -106,7 +106,8 @@ export function createSchedules(dependencies: SchedulesDependencies): Schedules 
   };
   shared?.onOwned(() => {
     resume().catch((error) => {
-      const message = 'Schedules that this node has taken over could not be read; they are looked at when they are due.';
+      const message =
+        'Schedules that this node has taken over could not be read; they are looked at when they are due.';
       signal('platform.log', { level: 'error', room: 'functions', message, error });
     });
   });
