@@ -1,5 +1,6 @@
 import { type InputProblem, MillraceError } from '../../../kernel/index.ts';
 import type { Column, Dataset } from '../dataset.ts';
+import { refuse } from '../problems.ts';
 import { LABEL_KINDS, type TrainingSpec } from '../spec.ts';
 
 /** One value of a row as JSON or CSV has it; null, undefined and '' are missing. */
@@ -146,10 +147,7 @@ function checkColumns(spec: TrainingSpec, names: readonly string[]): void {
       message: `hold the label ${label}: the model would be told the answer`,
     });
   }
-  if (problems.length === 0) return;
-  throw new MillraceError('INVALID_INPUT', 'The rows do not fit what is to be learnt: see the problems.', {
-    errors: problems,
-  });
+  refuse('The rows do not fit what is to be learnt', problems);
 }
 
 /** The columns that are kept: features in the order named (or all), then label and weight. */
