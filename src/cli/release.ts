@@ -90,9 +90,9 @@ function renderRelease(release: Release, columns: number): string {
     ['to', to],
     ['stage', outcome ?? stage],
   ];
-  const rows = decisions.map((each) => [each.time, each.stage, each.decision, each.by, each.reason]);
-  return [
-    table(['release', ''], facts, columns),
-    table(['time', 'stage', 'decision', 'by', 'reason'], rows, columns),
-  ].join('\n');
+  // Reasons are sentences: a column of a table would cut them off.
+  const lines = decisions.map(
+    (each) => `${each.time} ${each.stage}: ${each.decision} (${each.by})\n  ${each.reason}\n`,
+  );
+  return `${table(['release', ''], facts, columns)}\n${lines.join('')}`;
 }

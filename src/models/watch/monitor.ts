@@ -85,10 +85,10 @@ const INLINE_VALUES = 2048;
 /** Blocks that may wait to be counted. */
 const MOST_BLOCKS = 8;
 /**
- * Values a second that are counted, one or two percent of a core. Of more, a part of the calls is counted, evenly: an hour of ten
+ * Values a second that are counted, less than a percent of a core. Of more, a part of the calls is counted, evenly: an hour of ten
  * thousand rows a second says nothing that ten million rows would not.
  */
-const VALUES_PER_SECOND = 250_000;
+const VALUES_PER_SECOND = 100_000;
 /** Most values that are kept while a reference is learned. */
 const LEARN_VALUES = 2_000_000;
 
