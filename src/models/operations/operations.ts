@@ -33,8 +33,8 @@ import { createMonitor } from '../watch/monitor.ts';
 import { createWatcher, driftOptions, type Watcher } from '../watch/watcher.ts';
 import { countAlike, countUnfinished, createPairs } from './compare.ts';
 import { answerHeldBack } from './held-back.ts';
-import { parseRows } from './rows.ts';
 import { createOperationsStore } from './store.ts';
+import type { Prepared, PrepareInput } from './tasks.ts';
 
 /** Models in operation: watched, released step by step, and retrained. */
 export interface Operations extends Service {
@@ -82,6 +82,7 @@ export interface OperationsOptions {
   readonly random: Random;
 }
 
+const OPERATION_TASKS = siblingModule(import.meta.url, './tasks');
 const RELEASE_TASKS = siblingModule(import.meta.url, '../releases/tasks');
 /** Rows of a window of drift while a release is judged. */
 const RELEASE_WINDOW = { rows: 500, everyMs: null, leastRows: 500 };
@@ -114,7 +115,7 @@ export function createOperations(options: OperationsOptions): Operations {
     if (schema.verdict === 'fail' || !gates) return [schema];
     const bytes = await heldBackOf(model, settings.heldBack);
     if (!bytes) return [schema, ...withoutRows(gates.metrics.length > 0 || gates.fairness !== null)];
-    const heldBack = await answerHeldBack(models, record, gates, bytes, clock);
+    const heldBack = await answerHeldBack(models, record, gates, bytes, options);
     const input: JudgeHeldBackInput = { heldBack, settings, seed: seedOf(to) };
     return [schema, ...(await workers.run<GateResult[]>({ module: RELEASE_TASKS, task: 'judge' }, input))];
   };
@@ -237,7 +238,8 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async setHeldBack(model, bytes) {
       registry.require(model);
-      const rows = parseRows(bytes).length;
+      const input: PrepareInput = { bytes, label: null, by: null };
+      const { rows } = await workers.run<Prepared>({ module: OPERATION_TASKS, task: 'prepare' }, input);
       await blobs.put(heldBackKey(model), bytes);
       return { rows };
     },
