@@ -28,6 +28,7 @@ import type { ReleaseSettings } from '../releases/settings.ts';
 import type { JudgeHeldBackInput } from '../releases/tasks.ts';
 import type { GateResult } from '../releases/verdict.ts';
 import { createRetraining, type Retraining } from '../retraining/retraining.ts';
+import { checkTriggers } from '../retraining/triggers.ts';
 import type { Models, Observation } from '../service.ts';
 import { createMonitor } from '../watch/monitor.ts';
 import { createWatcher, driftOptions, type Watcher } from '../watch/watcher.ts';
@@ -229,6 +230,7 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async set(model, operations) {
       registry.require(model);
+      checkTriggers(operations.retrain);
       await store.set(model, operations);
     },
     async adopt({ name, operations = DEFAULT_OPERATIONS }, folder) {
