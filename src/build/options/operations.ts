@@ -33,7 +33,7 @@ function checkCron({ retrain }: ModelOperations, options: OptionReader): void {
     if (trigger.kind !== 'cron') continue;
     const { expression, timezone } = trigger;
     const problem = cronProblem(expression);
-    if (problem !== undefined) options.problem(`retrain.on.${index}`, `cron is '${expression}': ${problem}`);
+    if (problem !== undefined) options.problem(`retrain.on.${index}`, `cron ${problem}`);
     const zone = timezoneProblem(timezone);
     if (zone !== undefined) options.problem(`retrain.on.${index}.timezone`, zone);
   }
