@@ -195,7 +195,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   const readable = overrides.secrets ?? secrets;
   const sdk = siblingModule(import.meta.url, './sdk/index');
-  const models = openModels(config.models, { store, blobs, facts, clock, ids, random, workers });
+  const models = openModels(config.models, { store, blobs, facts, clock, streams, ids, random, workers });
   const functions = createFunctions({
     runtime: runtimeOf(config, overrides, sdk),
     clock,
@@ -361,6 +361,9 @@ export async function loadConfig(sources: {
 
 /** `MILLRACE_*` variables that the command line and the tests read themselves. */
 const CLIENT_VARIABLES = ['MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_FAULTS', 'MILLRACE_BENCH_DIR'];
+
+/** Learning in this process, for the command line. */
+export { readTrainingFile, readTrainingRows, trainModel } from './models/index.ts';
 
 /** Reads all stored data of a platform that is not running. Throws DATA_FOLDER_LOCKED while one is. */
 export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyReport> {

@@ -60,7 +60,8 @@ export async function startPlatform(dataFolder: string, binary = workingTree): P
   const profile = process.env.MILLRACE_BENCH_PROFILE;
   const nodeFlags = profile ? ['--cpu-prof', '--cpu-prof-dir', profile] : [];
   const ports = ['--api-port', '0', '--edge-port', '0', '--kafka-port', 'off'];
-  const { MILLRACE_BENCH_PROFILE: _profile, MILLRACE_BENCH_DIR: _folder, ...env } = process.env;
+  const isOwn = (name: string): boolean => name.startsWith('MILLRACE_BENCH_');
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOwn(name)));
   const child = spawn(
     process.execPath,
     [...nodeFlags, binary, 'start', '--json', '--data', dataFolder, ...ports],

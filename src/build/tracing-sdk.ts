@@ -29,4 +29,13 @@ export const stream = noted(sdk.stream as (...args: unknown[]) => sdk.StreamReso
 export const state = noted(sdk.state as (...args: unknown[]) => sdk.StateResource);
 export const model = noted(sdk.model as (...args: unknown[]) => sdk.ModelResource);
 export const fn = noted(sdk.fn as unknown as (...args: unknown[]) => sdk.FunctionResource);
+export const {
+  boostedTrees,
+  isolationForest,
+  kMeans,
+  linearRegression,
+  logisticRegression,
+  mlp,
+  textClassifier,
+} = sdk;
 export const { cron, defineConfig, drift, every, http, records } = sdk;

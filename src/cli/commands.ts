@@ -26,6 +26,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'logs', summary: 'what functions and the platform logged', load: () => import('./logs.ts') },
   { name: 'top', summary: 'what happens now, live', load: () => import('./top.ts') },
+  { name: 'train', summary: 'learn a model from a file or a stream', load: () => import('./train.ts') },
   { name: 'secret', summary: 'set, list and remove secrets', load: () => import('./secret.ts') },
   { name: 'token', summary: 'make, list and revoke access tokens', load: () => import('./token.ts') },
   { name: 'streams', summary: 'copy streams to a Kafka cluster', load: () => import('./streams.ts') },

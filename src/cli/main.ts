@@ -98,15 +98,31 @@ function checkWords(command: Command, words: readonly string[], name: string): v
   throw wrongUsage(`${name} ${what}. Usage: millrace ${command.usage}`);
 }
 
+interface Known {
+  readonly message: string;
+  readonly code?: string;
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+}
+
 /** One clear line for people, or the problem as JSON; both on stderr, for stdout holds data alone. */
 function report(error: unknown, terminal: Terminal, json: boolean): ExitCode {
-  const { message, code } = error as { message: string; code?: string };
+  const { message, code, errors = [] } = error as Known;
   const isExpected = error instanceof CommandError || (error as Error)?.name === 'MillraceError';
   const exitCode = error instanceof CommandError ? error.exitCode : code === 'NOT_FOUND' ? 3 : 1;
   if (json) {
     const problem = error instanceof CommandError ? error.problem : undefined;
-    terminal.note(JSON.stringify(problem ?? { detail: message, ...(code === undefined ? {} : { code }) }));
-  } else terminal.note(`millrace: ${message}`);
+    const known = {
+      detail: message,
+      ...(code === undefined ? {} : { code }),
+      ...(errors[0] ? { errors } : {}),
+    };
+    terminal.note(JSON.stringify(problem ?? known));
+  } else {
+    terminal.note(`millrace: ${message}`);
+    // One problem is usually in the sentence already.
+    const told = errors.filter((each) => !message.includes(each.message));
+    for (const each of told.slice(0, 20)) terminal.note(`  ${each.path || '/'}: ${each.message}`);
+  }
   if (!isExpected && error instanceof Error) terminal.note(error.stack ?? '');
   return exitCode;
 }

@@ -8,7 +8,7 @@ import {
   type BlobStore,
   type Manifest,
   MillraceError,
-  sha256,
+  sha256Aside,
 } from '../kernel/index.ts';
 
 /**
@@ -44,8 +44,6 @@ export interface ArtifactOptions {
   readonly cacheFolder: string;
 }
 
-const SMALL_BYTES = 128 * 1024;
-
 const fileKey = (app: string, hash: string): string => `artifacts/${app}/files/${hash}`;
 const manifestKey = (app: string, version: string): string => `artifacts/${app}/versions/${version}`;
 
@@ -71,7 +69,7 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
     if (intact.has(folder)) return true;
     for (const { path, sha256 } of manifest.files) {
       const bytes = await readFile(join(folder, path)).catch(() => undefined);
-      if (!bytes || (await hashOf(bytes)) !== sha256) return false;
+      if (!bytes || (await sha256Aside(bytes)) !== sha256) return false;
     }
     return true;
   };
@@ -91,7 +89,7 @@ export function createArtifacts({ blobs, cacheFolder }: ArtifactOptions): Artifa
     async verify({ manifest, files }) {
       for (const { path, sha256: expected } of manifest.files) {
         const bytes = files.get(path);
-        if (!bytes || (await hashOf(bytes)) !== expected) throw damaged(path);
+        if (!bytes || (await sha256Aside(bytes)) !== expected) throw damaged(path);
       }
     },
     async store({ manifest, files }) {
@@ -163,13 +161,6 @@ async function someAtOnce<Item>(items: Iterable<Item>, each: (item: Item) => Pro
     for (const item of rest) await each(item);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
-}
-
-/** Large files are hashed off the main thread; for small ones the way there and back takes longer than the hash. */
-async function hashOf(bytes: Uint8Array): Promise<string> {
-  if (bytes.length <= SMALL_BYTES) return sha256(bytes);
-  const digest = await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>);
-  return Buffer.from(digest).toString('hex');
 }
 
 function damaged(path: string): MillraceError {

@@ -142,6 +142,11 @@ const FUNCTION = record({
   input: optional(schema),
 });
 
+/** What only engines understand. */
+const anyObject: Rule = (value, path, problems) => {
+  if (!isObject(value)) fail(problems, path, 'must be an object');
+};
+
 /** How a model is served is checked by the engine that serves it, when it plans the deployment. */
 const MODEL = record({
   name: NAME,
@@ -151,9 +156,8 @@ const MODEL = record({
   },
   card: optional(ANY_TEXT),
   tags: mapOf(ANY_TEXT),
-  operations: optional((value, path, problems) => {
-    if (!isObject(value)) fail(problems, path, 'must be an object');
-  }),
+  operations: optional(anyObject),
+  training: optional(anyObject),
 });
 
 const MANIFEST = record({

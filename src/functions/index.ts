@@ -45,6 +45,7 @@ export type {
   RuntimeCounts,
 } from './port.ts';
 export type { FromInstance, ToInstance } from './protocol.ts';
+export { type Calendar, cronCalendar } from './schedules/cron.ts';
 export {
   createSchedules,
   type ScheduleStatus,

@@ -20,6 +20,15 @@ export function sha256(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
+const SMALL_BYTES = 128 * 1024;
+
+/** The same without holding the thread: large content is hashed elsewhere; for small the way there takes longer than the hash. */
+export async function sha256Aside(content: Uint8Array): Promise<string> {
+  if (content.length <= SMALL_BYTES) return sha256(content);
+  const digest = await crypto.subtle.digest('SHA-256', content as Uint8Array<ArrayBuffer>);
+  return Buffer.from(digest).toString('hex');
+}
+
 /** JSON with the keys of every object sorted: the same value gives the same text. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

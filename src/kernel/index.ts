@@ -8,6 +8,7 @@ export {
   packArtifact,
   packArtifacts,
   sha256,
+  sha256Aside,
   sliceFiles,
   splitArtifacts,
   unpackArtifact,

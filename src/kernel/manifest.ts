@@ -83,6 +83,8 @@ export interface ModelManifest {
   readonly tags: { readonly [name: string]: string };
   /** How it is watched, released and retrained; left out: by the defaults. */
   readonly operations?: ModelOperations;
+  /** How its versions are trained: the algorithm and all it is told; `from` is `{ stream }` or `{ file }`. */
+  readonly training?: { readonly algorithm: string; readonly [option: string]: Json };
 }
 
 /** How rows become a model's inputs and how it is run. Belongs to a version: a change makes another version. */

@@ -11,6 +11,7 @@ import {
   type ModelsConfig,
   type Operations,
 } from '../models/index.ts';
+import type { Streams } from '../streams/index.ts';
 
 /** Models with the engines that run them and threads of their own: a long run holds up nothing else. */
 export function openModels(
@@ -20,6 +21,7 @@ export function openModels(
     readonly blobs: BlobStore;
     readonly facts: Facts;
     readonly clock: Clock;
+    readonly streams: Streams;
     readonly ids: Ids;
     readonly random: Random;
     /** Count and judge: the platform's own. */

@@ -32,9 +32,15 @@ export { createOperations, type Operations } from './operations/operations.ts';
 export { modelProvider } from './provider.ts';
 export type { ModelRecord, VersionRecord } from './registry/records.ts';
 export { PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
-export { type MetricCondition, parseMetricCondition, type VersionQuery } from './registry/search.ts';
+export {
+  createSearchIndex,
+  type MetricCondition,
+  parseMetricCondition,
+  type VersionQuery,
+} from './registry/search.ts';
 export { readVersionFacts } from './registry/version-facts.ts';
 export type { ReleaseRecord } from './releases/record.ts';
+export type { RetrainRun } from './retraining/store.ts';
 export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
 export { elementToJson, putterFor } from './rows/elements.ts';
 export {

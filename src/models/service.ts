@@ -166,10 +166,11 @@ export function createModels(options: ModelsOptions): Models {
     budgetBytes: options.memoryBytes,
     clock,
     record: (name, version) => registry.version(name, version),
-    load: async (record) => {
-      const opened = await openModel(await registry.bytes(record), engines, clock);
+    load: async (record, idle) => {
+      const opened = await openModel(await registry.bytes(record), engines, clock, record.measured);
       return serve(record, opened, {
         ...options,
+        idle,
         preprocessors: createPreprocessors(record.serving, options.workers),
       });
     },
@@ -197,15 +198,21 @@ export function createModels(options: ModelsOptions): Models {
     return { version: (await registry.version(name, version)).version };
   };
 
-  /** What ran it may have ended, with the model in it: the next request loads it anew. */
-  const run = (served: Served, inputs: Values, rows: number): Promise<Values> =>
-    served.run(inputs, rows).catch(async (error: unknown) => {
-      const { model, version } = served.record;
-      if (isMillraceError(error, 'UNAVAILABLE') && residents.peek(model, version) === served) {
-        await residents.evict(model, version);
-      }
+  /**
+   * What was unloaded between being asked for and being run is loaded again: a request does not fail for that. What ran it
+   * may also have ended, with the model in it: then the next request loads it anew.
+   */
+  const run = async (served: Served, inputs: Values, rows: number): Promise<Values> => {
+    const { model, version } = served.record;
+    if (served.closed) return (await residents.get(model, version)).run(inputs, rows);
+    try {
+      return await served.run(inputs, rows);
+    } catch (error) {
+      const isCurrent = residents.peek(model, version) === served;
+      if (isMillraceError(error, 'UNAVAILABLE') && isCurrent) await residents.evict(model, version);
       throw error;
-    });
+    }
+  };
 
   const observed = async (
     served: Served,
@@ -322,7 +329,8 @@ export function createModels(options: ModelsOptions): Models {
       const features = featuresOf(inputs, metadata, draft.serving);
       const serving = features === undefined ? draft.serving : { ...draft.serving, features };
       const facts = { ...referenceIn(metadata), ...draft.facts };
-      const version = await registry.register(name, { ...draft, serving, facts }, { inputs, outputs });
+      const signature = { inputs, outputs, measured: opened.measured };
+      const version = await registry.register(name, { ...draft, serving, facts }, signature);
       if (isFirst) await registry.setAlias(name, PRODUCTION, { version: version.version, by: draft.by });
       return version;
     },

@@ -47,6 +47,26 @@ export type { Duration, Size, StandardSchema, ValueOf } from './schema.ts';
 export { type State, state } from './state.ts';
 export { type Compatibility, type KeyPath, type Stream, type StreamOptions, stream } from './stream.ts';
 export {
+  type BoostedTreesOptions,
+  boostedTrees,
+  type CommonTrainingOptions,
+  type EitherTrainingOptions,
+  type IsolationForestOptions,
+  isolationForest,
+  type KMeansOptions,
+  kMeans,
+  type LabelledTrainingOptions,
+  type LinearRegressionOptions,
+  type LogisticRegressionOptions,
+  linearRegression,
+  logisticRegression,
+  type MlpOptions,
+  mlp,
+  type TextClassifierOptions,
+  type TrainingDeclaration,
+  textClassifier,
+} from './training.ts';
+export {
   type CacheOptions,
   type CorsOptions,
   type CronSchedule,

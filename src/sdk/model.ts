@@ -1,6 +1,7 @@
 import type { ModelOperationsOptions } from './model-operations.ts';
 import type { ModelResource } from './resources.ts';
 import type { Duration, StandardSchema, ValueOf } from './schema.ts';
+import type { TrainingDeclaration } from './training.ts';
 
 /** A JPEG or PNG in a row becomes an input: decoded, brought to size, `(pixel × scale − mean) / std` by channel. */
 export interface ImageInput {
@@ -52,6 +53,8 @@ export interface WordPieceInput {
 export interface ModelOptions extends ModelOperationsOptions {
   /** Path of the ONNX file, from the app's folder. Without it versions come by upload or training. */
   readonly file?: string;
+  /** How versions are trained (`millrace train`): `boostedTrees({ label, from })` and the others. */
+  readonly train?: TrainingDeclaration;
   /** Names of the columns of a model that takes one matrix; default: those of `input`, in their order. */
   readonly features?: readonly string[];
   /** What turns pictures and texts into inputs, by the input's name. */

@@ -5,3 +5,4 @@ export {
   type CopySummary,
   copyTopics,
 } from './copy/copy.ts';
+export { type KafkaLogOptions, kafkaLogStore } from './log-store.ts';

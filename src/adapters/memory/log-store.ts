@@ -7,6 +7,7 @@ import {
   type Timer,
 } from '../../kernel/index.ts';
 import {
+  checkBatch,
   checkPartitionCount,
   checkTopicName,
   createCommitOrder,
@@ -37,7 +38,7 @@ import type {
   TopicPartition,
   VerifyReport,
 } from '../../streams/port.ts';
-import { checkBatch, PartitionLog } from './partition-log.ts';
+import { PartitionLog } from './partition-log.ts';
 
 /** How often retention and compaction run, by the store's clock. */
 const CLEAN_EVERY_MS = 60_000;

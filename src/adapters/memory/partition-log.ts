@@ -11,7 +11,6 @@ import type {
 } from '../../streams/port.ts';
 import {
   type BatchHeader,
-  crcMatches,
   type DecodedRecord,
   decodeBatch,
   encodeBatch,
@@ -241,26 +240,4 @@ function rewrite({ bytes, header }: StoredBatch, keep: (record: DecodedRecord) =
 
 function nameOf(key: Uint8Array): string {
   return Buffer.from(key).toString('latin1');
-}
-
-/** The header of an append's one batch. Throws BATCH_INVALID, RECORD_TOO_LARGE. */
-export function checkBatch({ topic, batch, trusted }: AppendInput, config: TopicConfig): BatchHeader {
-  if (batch.length > config.maxBatchBytes) {
-    throw new MillraceError(
-      'RECORD_TOO_LARGE',
-      `A batch of ${batch.length} bytes is more than the ${config.maxBatchBytes} that '${topic}' takes. Send smaller ones.`,
-    );
-  }
-  const header = readBatchHeader(batch);
-  const invalid = (why: string): MillraceError =>
-    new MillraceError(
-      'BATCH_INVALID',
-      `The record batch is malformed: ${why}. Send whole batches in format 2.`,
-    );
-  if (header.sizeBytes !== batch.length) throw invalid('bytes follow it');
-  if (header.control) throw invalid('it is a control batch, which only the log writes');
-  if (header.recordCount !== header.lastOffsetDelta + 1 && !trusted)
-    throw invalid('its records do not fill its offsets');
-  if (!trusted && !crcMatches(batch)) throw invalid('its checksum does not match');
-  return header;
 }

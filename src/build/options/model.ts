@@ -1,12 +1,13 @@
 import type { ModelManifest, ModelServing } from '../../kernel/index.ts';
 import type { Plain } from '../description.ts';
-import { OPERATION_OPTIONS, readOperations } from './operations.ts';
+import { OPERATION_OPTIONS, readOperations, toJson } from './operations.ts';
 import { fieldsOf, kindOf, type OptionReader } from './reader.ts';
 
 export const MODEL_OPTIONS = [
   'file',
   'input',
   'output',
+  'train',
   'features',
   'inputs',
   'missing',
@@ -40,14 +41,28 @@ export function readModel(name: string, options: OptionReader): ModelDraft {
   const vocabularies: { [input: string]: string } = {};
   const card = options.text('card');
   const operations = readOperations(options);
+  const training = readTraining(options);
   const manifest: ModelManifest = {
     name,
     serving: readServing(options, vocabularies),
     ...(card === undefined ? {} : { card }),
     tags: readTags(options),
     ...(operations === undefined ? {} : { operations }),
+    ...(training === undefined ? {} : { training }),
   };
   return { name, manifest, file: options.text('file'), vocabularies, problem: options.problem };
+}
+
+/** What the SDK's helpers say of a training; the trainer itself checks settings and columns. */
+function readTraining(options: OptionReader): ModelManifest['training'] {
+  if (!options.has('train')) return undefined;
+  const given = toJson(options.raw('train'), (path, value) => {
+    options.problem(`train${path}`, `cannot hold ${kindOf(value)}.`);
+  });
+  const isObject = typeof given === 'object' && given !== null && 'algorithm' in given;
+  if (isObject && typeof given.algorithm === 'string') return given as ModelManifest['training'];
+  options.problem('train', 'must say how to learn, such as boostedTrees({ label, from }).');
+  return undefined;
 }
 
 function readServing(options: OptionReader, vocabularies: { [input: string]: string }): ModelServing {

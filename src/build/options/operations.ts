@@ -26,7 +26,7 @@ export function readOperations(options: OptionReader): ModelOperations | undefin
 }
 
 /** Streams become their names; other resources, such as a schedule, their fields. */
-function toJson(value: Plain, problem: (path: string, value: Plain) => void, path = ''): Json {
+export function toJson(value: Plain, problem: (path: string, value: Plain) => void, path = ''): Json {
   if (value === undefined) return null;
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {

@@ -166,6 +166,10 @@ describe('the API port', () => {
     assert.equal((await api.get('/streams', { authorization })).status, 200);
     assert.equal((await api.get('/streams/a%2Fb/records', { authorization })).status, 404);
     assert.equal((await api.post('/streams', '{"name":"a"}', { authorization })).status, 403);
+    const basic = (words: string) => ({ authorization: `Basic ${Buffer.from(words).toString('base64')}` });
+    assert.equal((await api.get('/streams', basic('anybody:good'))).status, 200);
+    assert.equal((await api.get('/streams', basic('good:other'))).status, 401);
+    assert.deepEqual(asked.splice(-2), [true, 'someone read stream/*']);
     assert.deepEqual(asked, [
       true,
       'someone read stream/*',

@@ -46,6 +46,19 @@ const WINDOW = {
 
 export const MODEL_WATCH_SCHEMAS: { readonly [name: string]: Json } = {
   ModelDrift: COLUMN,
+  ModelRetraining: object({
+    id: text('Of the release too that it brings about.'),
+    model: text(),
+    fact: text('What set it off.'),
+    by: text(),
+    started: time,
+    ended: { type: ['string', 'null'], format: 'date-time' },
+    step: { enum: ['data', 'train', 'release', 'watch', 'done'] },
+    positions: { type: ['array', 'null'], items: object({ from: number, to: number }) },
+    version: orNull('string'),
+    outcome: orNull('string'),
+    reason: text(),
+  }),
   ModelRelease: object({
     id: text(),
     model: text(),
@@ -92,6 +105,10 @@ export const MODEL_WATCH_OPERATIONS = {
             window: WINDOW,
           }),
         ),
+        labels: {
+          type: ['object', 'null'],
+          description: 'Live metrics by version and group, where the model says how labels are joined.',
+        },
         release: { oneOf: [reference('ModelRelease'), { type: 'null' }] },
       }),
     ),
@@ -118,6 +135,16 @@ export const MODEL_WATCH_OPERATIONS = {
       content: { 'text/csv': { schema: text() }, 'application/x-ndjson': { schema: text() } },
     },
     responses: answer('How many there are.', object({ rows: number })),
+  },
+  retraining: {
+    operationId: 'listModelRetraining',
+    summary: 'When and why a model was trained anew',
+    responses: answer('Newest first.', object({ runs: list(reference('ModelRetraining')) })),
+  },
+  retrain: {
+    operationId: 'retrainModel',
+    summary: 'Train a model anew now, and release what comes of it',
+    responses: { 202: { description: 'It has begun.', content: json(reference('ModelRetraining')) } },
   },
   releases: {
     operationId: 'listModelReleases',

@@ -1,5 +1,5 @@
 import { type Json, MillraceError, readModelOperations } from '../../kernel/index.ts';
-import type { Models, Operations, ReleaseRecord } from '../../models/index.ts';
+import type { Models, Operations, ReleaseRecord, RetrainRun } from '../../models/index.ts';
 import { bodyOf, jsonOf } from './context-body.ts';
 import { MODEL_WATCH_OPERATIONS, MODEL_WATCH_SCHEMAS } from './model-operations.openapi.ts';
 import type { ApiContext, Route, RouteGroup } from './route.ts';
@@ -65,9 +65,42 @@ export function modelOperationRoutes({ models, operations }: ModelOperationRoute
           return context.json(await operations.setHeldBack(name, await bodyOf(context, HELD_BACK_BYTES)));
         },
       },
+      ...retrainingRoutes(operations, nameOf),
       ...releaseRoutes(operations, nameOf),
     ],
   };
+}
+
+function retrainingRoutes(
+  { retraining }: Operations,
+  nameOf: (context: ApiContext) => string,
+): readonly Route[] {
+  const route = {
+    path: '/models/{name}/retraining',
+    resource: ([name]: readonly string[]) => `model/${name}`,
+  } as const;
+  return [
+    {
+      ...route,
+      method: 'GET',
+      action: 'read',
+      operation: MODEL_WATCH_OPERATIONS.retraining,
+      handle: async (context) => {
+        const runs = await retraining.list(nameOf(context));
+        return context.json({ runs: runs.map(runView) });
+      },
+    },
+    {
+      ...route,
+      method: 'POST',
+      action: 'deploy',
+      operation: MODEL_WATCH_OPERATIONS.retrain,
+      handle: async (context) => {
+        const run = await retraining.begin(nameOf(context), context.get('principal').id);
+        return context.json(runView(run), 202);
+      },
+    },
+  ];
 }
 
 function releaseRoutes(operations: Operations, nameOf: (context: ApiContext) => string): readonly Route[] {
@@ -139,14 +172,23 @@ function wrongVersion(): MillraceError {
 
 const timeOf = (ms: number): string => new Date(ms).toISOString();
 
-function watchView(model: string, { watcher, releases }: Operations): object {
+function runView({ startedMs, endedMs, ...run }: RetrainRun): object {
+  return { ...run, started: timeOf(startedMs), ended: endedMs === null ? null : timeOf(endedMs) };
+}
+
+function watchView(model: string, { watcher, labels, releases }: Operations): object {
   const release = releases.active(model);
   const versions = watcher.show(model).map(({ last, ...version }) => {
     if (last === null) return { ...version, window: null };
     const { fromMs, toMs, rows, inputs, outputs } = last;
     return { ...version, window: { from: timeOf(fromMs), to: timeOf(toMs), rows, inputs, outputs } };
   });
-  return { model, versions, release: release ? releaseView(release) : null };
+  return {
+    model,
+    versions,
+    labels: labels.show(model) ?? null,
+    release: release ? releaseView(release) : null,
+  };
 }
 
 function releaseView(record: ReleaseRecord): object {

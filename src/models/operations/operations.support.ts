@@ -1,14 +1,16 @@
-import { memoryBlobStore, memoryStateStore } from '../../adapters/memory/index.ts';
+import { memoryBlobStore, memoryLogStore, memoryStateStore } from '../../adapters/memory/index.ts';
 import {
   type BlobStore,
   createIds,
   createWorkers,
+  type Facts,
   type Json,
   type ManualClock,
   manualClock,
   type StateStore,
   seededRandom,
 } from '../../kernel/index.ts';
+import { createDecompress, createFacts, createStreams, type LogStore } from '../../streams/index.ts';
 import { createModels, DEFAULT_SERVING, evaluatorEngine } from '../index.ts';
 import { createOperations } from './operations.ts';
 
@@ -19,25 +21,31 @@ export interface Told {
   readonly [field: string]: Json;
 }
 
-/** Models in operation, in memory: the real evaluator, gates, drift and state, on a clock that the test moves. */
+export interface Surroundings {
+  readonly clock?: ManualClock;
+  readonly state?: StateStore;
+  readonly blobs?: BlobStore;
+  readonly log?: LogStore;
+  readonly told?: Told[];
+}
+
+/** Models in operation, in memory: the real evaluator, gates, drift, streams and state, on a clock that the test moves. */
 export async function operated({
   clock = manualClock(),
   state = memoryStateStore({ clock }),
   blobs = memoryBlobStore({ clock }),
-}: {
-  readonly clock?: ManualClock;
-  readonly state?: StateStore;
-  readonly blobs?: BlobStore;
-} = {}) {
+  log = memoryLogStore({ clock, random: seededRandom(1) }),
+  told = [],
+}: Surroundings = {}) {
   const random = seededRandom(42);
   const workers = createWorkers({ size: 1, queue: 256, idleMs: 60_000, clock });
-  const told: Told[] = [];
-  const facts = {
-    record: async (
-      stream: string,
-      key: string,
-      fact: { readonly type: string; readonly [field: string]: Json },
-    ) => void told.push({ ...fact, stream, key }),
+  const streams = createStreams({ log, state, clock, workers, decompress: createDecompress(workers) });
+  const written = createFacts(streams, { clock });
+  const facts: Facts = {
+    async record(stream, key, fact) {
+      await written.record(stream, key, fact);
+      told.push({ ...fact, stream, key });
+    },
   };
   const models = createModels({
     state,
@@ -51,6 +59,7 @@ export async function operated({
   });
   const operations = createOperations({
     models,
+    streams,
     workers,
     state,
     blobs,
@@ -59,6 +68,8 @@ export async function operated({
     random,
     ids: createIds(clock, random),
   });
+  await streams.start!();
+  await written.start!();
   await models.start();
   await operations.start();
   const register = async (name: string, bytes: Uint8Array): Promise<string> =>
@@ -67,6 +78,8 @@ export async function operated({
     clock,
     state,
     blobs,
+    log,
+    streams,
     models,
     operations,
     told,

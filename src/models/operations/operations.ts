@@ -17,6 +17,8 @@ import {
   signal,
   type Workers,
 } from '../../kernel/index.ts';
+import type { Streams } from '../../streams/index.ts';
+import { createLabels, type Labels } from '../labels/labels.ts';
 import type { VersionRecord } from '../registry/records.ts';
 import { PRODUCTION } from '../registry/registry.ts';
 import type { ReleaseRecord } from '../releases/record.ts';
@@ -25,6 +27,7 @@ import { judgeSchema } from '../releases/schema-gate.ts';
 import type { ReleaseSettings } from '../releases/settings.ts';
 import type { JudgeHeldBackInput } from '../releases/tasks.ts';
 import type { GateResult } from '../releases/verdict.ts';
+import { createRetraining, type Retraining } from '../retraining/retraining.ts';
 import type { Models, Observation } from '../service.ts';
 import { createMonitor } from '../watch/monitor.ts';
 import { createWatcher, driftOptions, type Watcher } from '../watch/watcher.ts';
@@ -36,7 +39,9 @@ import { createOperationsStore } from './store.ts';
 /** Models in operation: watched, released step by step, and retrained. */
 export interface Operations extends Service {
   readonly watcher: Watcher;
+  readonly labels: Labels;
   readonly releases: Releases;
+  readonly retraining: Retraining;
   start(): Promise<void>;
   stop(): Promise<void>;
   of(model: string): ModelOperations;
@@ -67,6 +72,7 @@ export interface Operations extends Service {
 
 export interface OperationsOptions {
   readonly models: Models;
+  readonly streams: Streams;
   readonly workers: Workers;
   readonly state: StateStore;
   readonly blobs: BlobStore;
@@ -142,6 +148,8 @@ export function createOperations(options: OperationsOptions): Operations {
     },
   });
 
+  const labels = createLabels({ ...options, operations: store, version, labelled: releases.labelled });
+
   const truthOf = (model: string): ModelTruth => {
     const { gates, watch } = store.of(model);
     return gates ?? watch.labels ?? { output: null, threshold: 0.5 };
@@ -168,6 +176,7 @@ export function createOperations(options: OperationsOptions): Operations {
   const observe = (call: Observation): void => {
     const { outputs, shadow } = call;
     if (outputs && !shadow) watcher.observe({ ...call, outputs });
+    if (outputs && !shadow && call.keys) labels.observe({ ...call, outputs, keys: call.keys });
     if (releases.active(call.model)) tellRelease(call);
   };
 
@@ -177,8 +186,16 @@ export function createOperations(options: OperationsOptions): Operations {
     return releases.begin({ model, version: reference, by, settings, ...(id === undefined ? {} : { id }) });
   };
 
+  const retraining = createRetraining({
+    ...options,
+    operations: store,
+    release,
+    releaseOf: (model, id) => releases.get(model, id),
+  });
+
   return {
     name: 'models operations',
+    retraining,
     release,
     async takesOver(model, next, by) {
       const serving = production(model);
@@ -190,6 +207,7 @@ export function createOperations(options: OperationsOptions): Operations {
       return true;
     },
     watcher,
+    labels,
     releases,
     of: store.of,
     async start() {
@@ -197,11 +215,15 @@ export function createOperations(options: OperationsOptions): Operations {
       stops.push(models.observe(observe));
       stops.push(models.route(({ name, aliases }, key) => releases.route(name, aliases[PRODUCTION], key)));
       await watcher.start();
+      await labels.start();
       await releases.start();
+      await retraining.start();
     },
     async stop() {
       for (const stop of stops) stop();
+      await retraining.stop();
       await releases.stop();
+      await labels.stop();
       await watcher.stop();
     },
     async set(model, operations) {
@@ -221,6 +243,8 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async settled() {
       await watcher.settled();
+      await labels.settled();
+      await retraining.settled();
       await releases.settled();
     },
   };

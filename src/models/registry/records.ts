@@ -34,6 +34,8 @@ export interface VersionRecord {
   readonly serving: ModelServing;
   readonly inputs: readonly ValueSpec[];
   readonly outputs: readonly ValueSpec[];
+  /** What ran it best when it was registered: that is tried first when it is loaded. */
+  readonly measured?: Measured;
   readonly metrics: Metrics;
   readonly tags: Tags;
   /** What it was trained on. */
@@ -44,6 +46,13 @@ export interface VersionRecord {
   readonly card: string;
   /** Any more facts, such as the reference distributions that drift is measured against. */
   readonly facts: { readonly [name: string]: Json };
+}
+
+export interface Measured {
+  readonly engine: string;
+  readonly place: 'caller' | 'worker';
+  /** Whether nothing that may have come since could be worth a comparison. */
+  readonly settled: boolean;
 }
 
 export interface DataReference {

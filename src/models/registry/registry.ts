@@ -12,7 +12,9 @@ import {
   type StateOperation,
   type StateStore,
   sha256,
+  sha256Aside,
 } from '../../kernel/index.ts';
+import { keyedMutex } from '../../streams/index.ts';
 import type { ValueSpec } from '../tensor.ts';
 import { describeBreaks } from './compatibility.ts';
 import {
@@ -23,6 +25,7 @@ import {
   isNumber,
   isVersionId,
   type Lineage,
+  type Measured,
   type Metrics,
   type ModelRecord,
   type Tags,
@@ -50,6 +53,8 @@ export interface VersionDraft {
 export interface Signature {
   readonly inputs: readonly ValueSpec[];
   readonly outputs: readonly ValueSpec[];
+  /** What ran it best when it was registered. */
+  readonly measured?: Measured;
 }
 
 export interface AliasChange {
@@ -119,6 +124,8 @@ export function versionOf(fileHash: string, serving: ModelServing): string {
 export function createRegistry({ state, blobs, facts, clock }: RegistryOptions): Registry {
   /** With the version of the entry in the store. */
   const models = new Map<string, { readonly record: ModelRecord; readonly entry: number }>();
+  /** Of one model, so that the same content is registered once. */
+  const oneByOne = keyedMutex();
   let index: Promise<ReturnType<typeof createSearchIndex>> | undefined;
 
   const reread = async (name: string): Promise<ModelRecord | undefined> => {
@@ -190,6 +197,40 @@ export function createRegistry({ state, blobs, facts, clock }: RegistryOptions):
 
   const searchable = (): Promise<ReturnType<typeof createSearchIndex>> => (index ??= buildIndex(state));
 
+  const register = async (
+    name: string,
+    draft: VersionDraft,
+    signature: Signature,
+  ): Promise<VersionRecord> => {
+    const fileHash = await sha256Aside(draft.bytes);
+    const id = versionOf(fileHash, draft.serving);
+    const there = models.has(name) ? await read(name, id) : undefined;
+    const stored = await blobs.info(blobKey(fileHash));
+    // A file that was damaged is mended by registering it again.
+    if (stored?.sha256 !== fileHash) await blobs.put(blobKey(fileHash), draft.bytes);
+    let made: VersionRecord | undefined;
+    await change(name, (before) => {
+      if (draft.owner !== undefined && before?.owner != null && before.owner !== draft.owner)
+        throw nameTaken(name, before.owner);
+      const now = clock.now();
+      const next = modelAfter(name, before, draft, now, there === undefined);
+      if (there) return before && next.owner === before.owner ? undefined : { record: next };
+      made = { ...recordOf(name, id, fileHash, draft, signature), number: next.latest, createdMs: now };
+      return {
+        record: next,
+        with: [
+          { kind: 'put', table: VERSIONS, key: versionKey(name, id), value: json(made), expect: 0 },
+          { kind: 'put', table: NUMBERS, key: numberKey(name, next.latest), value: id },
+        ],
+      };
+    });
+    if (!made) return (await read(name, id))!;
+    (await index)?.add(made);
+    const { metrics, by, number } = made;
+    await tell('model.registered', name, { version: id, number, by, metrics, sha256: fileHash });
+    return made;
+  };
+
   return {
     name: 'models registry',
     async start() {
@@ -204,31 +245,7 @@ export function createRegistry({ state, blobs, facts, clock }: RegistryOptions):
     async register(name, draft, signature) {
       checkModelName(name);
       checkTags(draft.tags ?? {});
-      const fileHash = sha256(draft.bytes);
-      const id = versionOf(fileHash, draft.serving);
-      const there = models.has(name) ? await read(name, id) : undefined;
-      if (!there && !(await blobs.info(blobKey(fileHash)))) await blobs.put(blobKey(fileHash), draft.bytes);
-      let made: VersionRecord | undefined;
-      await change(name, (before) => {
-        if (draft.owner !== undefined && before?.owner != null && before.owner !== draft.owner)
-          throw nameTaken(name, before.owner);
-        const now = clock.now();
-        const next = modelAfter(name, before, draft, now, there === undefined);
-        if (there) return before && next.owner === before.owner ? undefined : { record: next };
-        made = { ...recordOf(name, id, fileHash, draft, signature), number: next.latest, createdMs: now };
-        return {
-          record: next,
-          with: [
-            { kind: 'put', table: VERSIONS, key: versionKey(name, id), value: json(made), expect: 0 },
-            { kind: 'put', table: NUMBERS, key: numberKey(name, next.latest), value: id },
-          ],
-        };
-      });
-      if (!made) return (await read(name, id))!;
-      (await index)?.add(made);
-      const { metrics, by, number } = made;
-      await tell('model.registered', name, { version: id, number, by, metrics, sha256: fileHash });
-      return made;
+      return oneByOne(name, () => register(name, draft, signature));
     },
     async versions(name, { before, limit = 50 } = {}) {
       const record = require(name);
@@ -244,7 +261,7 @@ export function createRegistry({ state, blobs, facts, clock }: RegistryOptions):
     },
     async bytes(found) {
       const bytes = await blobs.get(blobKey(found.sha256));
-      if (sha256(bytes) === found.sha256) return bytes;
+      if ((await sha256Aside(bytes)) === found.sha256) return bytes;
       const message = `The file of version ${found.version} of '${found.model}' is damaged. Register it again from its source.`;
       throw new MillraceError('DATA_DAMAGED', message);
     },
@@ -339,7 +356,7 @@ function recordOf(
   version: string,
   fileHash: string,
   draft: VersionDraft,
-  { inputs, outputs }: Signature,
+  { inputs, outputs, measured }: Signature,
 ): Omit<VersionRecord, 'number' | 'createdMs'> {
   return {
     model,
@@ -350,6 +367,7 @@ function recordOf(
     serving: draft.serving,
     inputs,
     outputs,
+    ...(measured === undefined ? {} : { measured }),
     metrics: draft.metrics ?? {},
     tags: draft.tags ?? {},
     ...(draft.data === undefined ? {} : { data: draft.data }),
@@ -399,7 +417,7 @@ async function buildIndex(state: StateStore): Promise<ReturnType<typeof createSe
   const built = createSearchIndex();
   for (const [at, record] of records.entries()) {
     built.add(record);
-    if (at % PAGE === PAGE - 1) await new Promise<void>((resolve) => setImmediate(resolve));
+    if (at % 32 === 31) await new Promise<void>((resolve) => setImmediate(resolve));
   }
   return built;
 }

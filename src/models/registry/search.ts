@@ -38,8 +38,9 @@ export interface FoundVersion {
 }
 
 /**
- * All versions in memory, by word. A posting list holds places in `entries` in the order of registration, so the newest
- * are found from its end, and the shortest list of a query bounds its work.
+ * All versions in memory, by word: a posting list holds the places of its versions in the order of registration. A query
+ * makes a set of bits of each of its conditions and takes what all of them have, from the newest on; metrics are columns
+ * of numbers. So the work of a query is bounded by the number of versions, and is small for each.
  */
 export interface SearchIndex {
   add(version: VersionRecord): void;
@@ -55,6 +56,7 @@ export function createSearchIndex(): SearchIndex {
   const entries: (FoundVersion | undefined)[] = [];
   const places = new Map<string, number>();
   const postings = new Map<string, number[]>();
+  const columns = new Map<string, Float64Array>();
   /** All words in order, made when a query first needs a prefix after a change. */
   let sorted: string[] | undefined;
 
@@ -66,22 +68,48 @@ export function createSearchIndex(): SearchIndex {
     } else if (list.at(-1) !== place) list.push(place);
   };
 
-  /** Every place whose version has a word that begins so, in order. */
-  const withPrefix = (prefix: string): readonly number[] => {
+  const measure = (metric: string, place: number, value: number): void => {
+    let column = columns.get(metric);
+    if (!column || column.length <= place) {
+      const larger = new Float64Array(Math.max(1024, place * 2)).fill(Number.NaN);
+      if (column) larger.set(column);
+      columns.set(metric, (column = larger));
+    }
+    column[place] = value;
+  };
+
+  /** The lists of every word that begins so. */
+  const withPrefix = (prefix: string): readonly (readonly number[])[] => {
     const words = (sorted ??= [...postings.keys()].filter((word) => word.startsWith('w:')).sort());
     const wanted = `w:${prefix}`;
     const lists: number[][] = [];
-    for (let at = firstFrom(words, wanted); words[at]?.startsWith(wanted); at++)
+    for (let at = firstFrom(words, wanted); words[at]?.startsWith(wanted); at++) {
       lists.push(postings.get(words[at]!)!);
-    if (lists.length <= 1) return lists[0] ?? [];
-    return [...new Set(lists.flat())].sort((a, b) => a - b);
+    }
+    return lists;
   };
 
-  const listsOf = ({ text, model, tags = [] }: VersionQuery): (readonly number[])[] => [
-    ...wordsOf(text ?? '').map(withPrefix),
-    ...(model === undefined ? [] : [postings.get(`m:${model}`) ?? []]),
-    ...tags.map(([name, value]) => postings.get(`t:${name}=${value}`) ?? []),
-  ];
+  /** For each condition the lists of which one has to hold a version. */
+  const conditionsOf = ({ text, model, tags = [] }: VersionQuery): (readonly (readonly number[])[])[] => {
+    const named = (word: string): readonly (readonly number[])[] => [postings.get(word) ?? []];
+    return [
+      ...wordsOf(text ?? '').map(withPrefix),
+      ...(model === undefined ? [] : [named(`m:${model}`)]),
+      ...tags.map(([name, value]) => named(`t:${name}=${value}`)),
+    ];
+  };
+
+  /** Versions that meet all conditions but those on metrics; undefined for all. */
+  const bitsOf = (query: VersionQuery): Uint32Array | undefined => {
+    let all: Uint32Array | undefined;
+    for (const lists of conditionsOf(query)) {
+      const bits = new Uint32Array((entries.length + 31) >>> 5);
+      for (const list of lists) for (const place of list) bits[place >>> 5]! |= 1 << (place & 31);
+      if (all) for (let at = 0; at < all.length; at++) all[at]! &= bits[at]!;
+      else all = bits;
+    }
+    return all;
+  };
 
   return {
     get size() {
@@ -94,9 +122,10 @@ export function createSearchIndex(): SearchIndex {
       places.set(`${model}/${version}`, place);
       post(`m:${model}`, place);
       const text = [model, version, by, lineage.run ?? '', ...Object.entries(tags).flat()].join(' ');
-      for (const word of [...wordsOf(text), ...wordsOf(card).slice(0, MOST_CARD_WORDS)])
-        post(`w:${word}`, place);
+      for (const word of wordsOf(text)) post(`w:${word}`, place);
+      for (const word of wordsOf(card).slice(0, MOST_CARD_WORDS)) post(`w:${word}`, place);
       for (const [name, value] of Object.entries(tags)) post(`t:${name}=${value}`, place);
+      for (const [name, value] of Object.entries(metrics)) measure(name, place, value);
     },
     setTags(model, version, tags) {
       const place = places.get(`${model}/${version}`);
@@ -119,30 +148,28 @@ export function createSearchIndex(): SearchIndex {
     },
     find(query) {
       const limit = Math.min(query.limit ?? 50, 1000);
-      const lists = listsOf(query).sort((a, b) => a.length - b.length);
-      const [shortest, ...others] = lists;
+      const bits = bitsOf(query);
+      const checks = (query.metrics ?? []).map(({ metric, operator, value }) => {
+        const column = columns.get(metric);
+        const compare = COMPARISONS[operator]!;
+        return (place: number): boolean => column !== undefined && compare(column[place]!, value);
+      });
       const found: FoundVersion[] = [];
-      let place = (query.after ?? entries.length) - 1;
-      let at = shortest ? upTo(shortest, place) : 0;
-      for (; found.length < limit; ) {
-        if (shortest) {
-          if (at < 0) return { versions: found, next: null };
-          place = shortest[at--]!;
-        } else if (place < 0) return { versions: found, next: null };
+      let place = Math.min(query.after ?? entries.length, entries.length) - 1;
+      for (; place >= 0; place--) {
+        if (bits && (bits[place >>> 5]! & (1 << (place & 31))) === 0) {
+          // Nothing else in these 32: on to the next.
+          if (bits[place >>> 5] === 0) place &= ~31;
+          continue;
+        }
         const entry = entries[place];
-        const fits = entry && others.every((list) => has(list, place)) && meets(entry, query.metrics);
-        if (fits) found.push(entry);
+        if (!entry || !checks.every((check) => check(place))) continue;
+        found.push(entry);
         if (found.length === limit) break;
-        if (!shortest) place--;
       }
       return { versions: found, next: place > 0 ? place : null };
     },
   };
-}
-
-/** Small letters and digits, parted by anything else. */
-export function wordsOf(text: string): string[] {
-  return [...new Set(text.toLowerCase().split(/[^\p{L}\p{N}]+/u))].filter((word) => word !== '');
 }
 
 const COMPARISONS: { readonly [operator: string]: (measured: number, value: number) => boolean } = {
@@ -153,11 +180,9 @@ const COMPARISONS: { readonly [operator: string]: (measured: number, value: numb
   '=': (measured, value) => measured === value,
 };
 
-function meets({ metrics }: FoundVersion, conditions: VersionQuery['metrics'] = []): boolean {
-  return conditions.every(({ metric, operator, value }) => {
-    const measured = metrics[metric];
-    return measured !== undefined && COMPARISONS[operator]!(measured, value);
-  });
+/** Small letters and digits, parted by anything else. */
+export function wordsOf(text: string): string[] {
+  return [...new Set(text.toLowerCase().split(/[^\p{L}\p{N}]+/u))].filter((word) => word !== '');
 }
 
 /** `auc>=0.9` as people write it. Throws INVALID_INPUT. */

@@ -15,20 +15,27 @@ export interface RunInput {
 }
 
 /** Compiled models of this thread, the one used last at the end. */
-const compiled = new Map<string, CompiledFile>();
-const MOST_MODELS = 16;
+const compiled = new Map<string, { readonly file: CompiledFile; readonly bytes: number }>();
+/** Files of all of them together; compiled they take a few times that. One is kept however large. */
+const MOST_FILE_BYTES = 24 * 1024 * 1024;
+let fileBytes = 0;
 
 function compiledOf({ key, bytes }: EvaluatorModel): CompiledFile {
   const found = compiled.get(key);
   if (found) {
     compiled.delete(key);
     compiled.set(key, found);
-    return found;
+    return found.file;
   }
-  const made = compileFile(bytes);
-  compiled.set(key, made);
-  if (compiled.size > MOST_MODELS) compiled.delete(compiled.keys().next().value!);
-  return made;
+  const file = compileFile(bytes);
+  compiled.set(key, { file, bytes: bytes.length });
+  fileBytes += bytes.length;
+  for (const [oldest, { bytes: freed }] of compiled) {
+    if (fileBytes <= MOST_FILE_BYTES || oldest === key) break;
+    compiled.delete(oldest);
+    fileBytes -= freed;
+  }
+  return file;
 }
 
 export function inspect(model: EvaluatorModel) {

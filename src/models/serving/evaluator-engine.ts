@@ -3,11 +3,9 @@ import { type InferenceEngine, type LoadedModel, portable, type Values } from '.
 import { compileFile } from './compile-file.ts';
 import type { EvaluatorModel, RunInput } from './evaluate.worker.ts';
 
-/** Weights as they are evaluated, and the code around them, take a few times the file. */
-const MEMORY_FACTOR = 4;
+/** Trees as they are evaluated, which is the worst there is, take so many times the file. */
+const MEMORY_FACTOR = 6;
 const MEMORY_BASE_BYTES = 64 * 1024;
-
-const memoryOf = (fileBytes: number): number => MEMORY_BASE_BYTES + fileBytes * MEMORY_FACTOR;
 
 /** The evaluator in the caller's thread: a run is a call, for models whose run takes microseconds. */
 export function evaluatorEngine(): InferenceEngine {
@@ -20,7 +18,7 @@ export function evaluatorEngine(): InferenceEngine {
         inputs,
         outputs,
         metadata,
-        memoryBytes: memoryOf(bytes.length),
+        memoryBytes: MEMORY_BASE_BYTES + bytes.length * MEMORY_FACTOR,
         run: (feeds) => run(feeds),
         close: async () => {},
       };
@@ -47,7 +45,8 @@ export function evaluatorWorkersEngine(workers: Workers): InferenceEngine {
       );
       return {
         ...found,
-        memoryBytes: memoryOf(bytes.length),
+        // The file alone: what the threads make of it has a bound of its own.
+        memoryBytes: MEMORY_BASE_BYTES + bytes.length,
         run: (feeds) =>
           workers.run<Values>({ module, task: 'run' }, { model, feeds: portable(feeds) } satisfies RunInput),
         close: async () => {},

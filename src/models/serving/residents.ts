@@ -19,7 +19,8 @@ export interface ResidentsOptions {
   readonly budgetBytes: number;
   readonly clock: Clock;
   readonly record: (model: string, version: string) => Promise<VersionRecord>;
-  readonly load: (record: VersionRecord) => Promise<Served>;
+  /** `idle` is to be called when nothing runs any more: then what is over the budget may go. */
+  readonly load: (record: VersionRecord, idle: () => void) => Promise<Served>;
 }
 
 interface Resident {
@@ -61,7 +62,7 @@ export function createResidents({ budgetBytes, record, load }: ResidentsOptions)
 
   const open = async (key: string, model: string, version: string): Promise<Served> => {
     try {
-      const served = await lanes(async () => load(await record(model, version)));
+      const served = await lanes(async () => load(await record(model, version), () => makeRoom('')));
       loaded.set(key, { served, usedAt: ++uses });
       bytes += served.model.memoryBytes;
       makeRoom(key);

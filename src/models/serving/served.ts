@@ -21,6 +21,8 @@ export interface Served {
   readonly schema: CompiledSchema | undefined;
   readonly cache: PredictionCache | undefined;
   readonly busy: boolean;
+  /** Unloaded: who still holds it asks for it anew. */
+  readonly closed: boolean;
   readonly waiting: number;
   /** Inputs of so many rows; in several runs when they are more than one run may take. */
   run(inputs: Values, rows: number): Promise<Values>;
@@ -30,6 +32,7 @@ export interface Served {
 export interface ServedOptions {
   readonly clock: Clock;
   readonly queue: number;
+  readonly idle: () => void;
   readonly preprocessors: ReadonlyMap<string, Preprocessor>;
 }
 
@@ -60,6 +63,7 @@ export function serve(record: VersionRecord, opened: OpenedModel, options: Serve
     queue: options.queue,
   });
   let active = 0;
+  let closed = false;
   return {
     record,
     model,
@@ -71,6 +75,9 @@ export function serve(record: VersionRecord, opened: OpenedModel, options: Serve
     get busy() {
       return active > 0;
     },
+    get closed() {
+      return closed;
+    },
     get waiting() {
       return batcher.waiting;
     },
@@ -80,9 +87,13 @@ export function serve(record: VersionRecord, opened: OpenedModel, options: Serve
         return rows <= size ? await batcher.run(inputs, rows) : await inParts(batcher, inputs, rows, size);
       } finally {
         active--;
+        if (active === 0) options.idle();
       }
     },
-    close: () => model.close(),
+    close() {
+      closed = true;
+      return model.close();
+    },
   };
 }
 

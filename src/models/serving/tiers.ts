@@ -1,5 +1,6 @@
 import { type Clock, isMillraceError, MillraceError } from '../../kernel/index.ts';
 import type { InferenceEngine, LoadedModel, Value, Values } from '../inference.port.ts';
+import type { Measured } from '../registry/records.ts';
 import { arrayOf, elementCount, isTensorSpec } from '../tensor.ts';
 
 /** The engines there are. */
@@ -22,16 +23,18 @@ export interface Tier {
 export interface OpenedModel {
   readonly model: LoadedModel;
   readonly tier: Tier;
+  /** To be handed in when the same file is opened again. */
+  readonly measured: Measured;
 }
 
-/** Reading a file of this size takes a few milliseconds: larger ones are read in a worker. */
-const MOST_CALLER_BYTES = 512 * 1024;
+/** Reading trees of this size takes a few milliseconds: larger files are read, and run, in a worker. */
+const MOST_CALLER_BYTES = 128 * 1024;
 /** A run in the caller's thread may take this long. */
 const MOST_CALLER_MICROS = 1500;
 /** From here on it is worth while to see whether the native runtime is faster. */
 const NATIVE_WORTH_MICROS = 150;
 
-interface Candidate extends OpenedModel {
+interface Candidate extends Omit<OpenedModel, 'measured'> {
   readonly micros: number;
 }
 
@@ -39,7 +42,42 @@ interface Candidate extends OpenedModel {
  * Loads a model where one row is answered soonest, which is measured, not guessed. Throws MODEL_INVALID for a broken file,
  * MODEL_UNSUPPORTED for one that no engine here can run.
  */
-export async function openModel(bytes: Uint8Array, engines: Engines, clock: Clock): Promise<OpenedModel> {
+export async function openModel(
+  bytes: Uint8Array,
+  engines: Engines,
+  clock: Clock,
+  before?: Measured,
+): Promise<OpenedModel> {
+  const known = before?.settled ? await openAgain(bytes, engines, clock, before) : undefined;
+  return known ?? compare(bytes, engines, clock);
+}
+
+/** Where it ran best before; undefined when that is not there any more. */
+async function openAgain(
+  bytes: Uint8Array,
+  engines: Engines,
+  clock: Clock,
+  before: Measured,
+): Promise<OpenedModel | undefined> {
+  const all = [engines.caller, engines.workers, engines.native];
+  const engine = all.find((each) => each?.name === before.engine && each.place === before.place);
+  try {
+    const model = await engine?.load(bytes);
+    if (!model) return undefined;
+    const rowMicros = await measure(model, clock);
+    const reason = 'it was the fastest when the version was registered';
+    return {
+      model,
+      tier: { engine: before.engine, place: before.place, rowMicros, reason },
+      measured: before,
+    };
+  } catch (error) {
+    if (isMillraceError(error, 'MODEL_UNSUPPORTED')) return undefined;
+    throw error;
+  }
+}
+
+async function compare(bytes: Uint8Array, engines: Engines, clock: Clock): Promise<OpenedModel> {
   const candidates: Candidate[] = [];
   let unsupported: MillraceError | undefined;
   const attempt = async (
@@ -75,7 +113,12 @@ export async function openModel(bytes: Uint8Array, engines: Engines, clock: Cloc
   }
   const chosen = fastest(candidates, here);
   for (const candidate of candidates) if (candidate !== chosen) await candidate.model.close();
-  if (chosen) return chosen;
+  if (chosen) {
+    const { engine, place } = chosen.tier;
+    const settled =
+      chosen.micros <= NATIVE_WORTH_MICROS || candidates.some(({ tier }) => tier.engine !== 'typescript');
+    return { model: chosen.model, tier: chosen.tier, measured: { engine, place, settled } };
+  }
   throw unsupported ?? new MillraceError('MODEL_UNSUPPORTED', 'There is no engine for models here.');
 }
 

@@ -11,6 +11,7 @@ import {
   T0,
   T1,
   textOf,
+  until,
   utf8,
   valuesOf,
 } from './harness.support.ts';
@@ -86,7 +87,7 @@ export function groupContract(make: MakeStore): void {
     assert.equal(other.assignment, undisturbed);
     await back.leave();
     clock.advance(10_001);
-    await settle();
+    await until(() => numbers(other.assignment).length === 4);
     assert.deepEqual(numbers(other.assignment), [0, 1, 2, 3]);
   });
 
@@ -95,7 +96,7 @@ export function groupContract(make: MakeStore): void {
     await makeTopic(store);
     const member = await store.join(G, ['t']);
     await store.topics.alter('t', { partitions: 3 });
-    await settle();
+    await until(() => numbers(member.assignment).length === 3);
     assert.deepEqual(numbers(member.assignment), [0, 1, 2]);
   });
 
@@ -182,7 +183,8 @@ export function holderContract(make: MakeStore): void {
     store.groups.hold(group, (epoch) => new TestHolder(epoch), TestHolder.is);
 
   it('keeps one holder a group, and shows its members', async (t) => {
-    const { store } = await make(t);
+    const { store, differs } = await make(t);
+    if (differs === 'kafka') return refuses(() => hold(store), 'UNAVAILABLE');
     await makeTopic(store);
     assert.equal(store.groups.holder(G), undefined);
     const holder = hold(store);
@@ -202,7 +204,8 @@ export function holderContract(make: MakeStore): void {
   });
 
   it('keeps kinds of members apart', async (t) => {
-    const { store } = await make(t);
+    const { store, differs } = await make(t);
+    if (differs === 'kafka') return refuses(() => hold(store), 'UNAVAILABLE');
     await makeTopic(store);
     const holder = hold(store);
     holder.members.push('m');
@@ -221,7 +224,8 @@ export function holderContract(make: MakeStore): void {
   });
 
   it('lets the holder decide whose positions count', async (t) => {
-    const { store } = await make(t);
+    const { store, differs } = await make(t);
+    if (differs === 'kafka') return refuses(() => hold(store), 'UNAVAILABLE');
     await makeTopic(store);
     const holder = hold(store);
     holder.members.push('m');

@@ -22,6 +22,8 @@ import {
 export interface StoreUnderTest {
   readonly store: LogStore;
   readonly clock: ManualClock;
+  /** Whose rules hold where those of the port's own engine cannot; each difference is a row in docs/kafka-log.md. */
+  readonly differs?: 'kafka';
   /** Lets retention and compaction do now what is due. */
   maintain?(): Promise<void>;
   /** Stops the store and starts another over what it left. */

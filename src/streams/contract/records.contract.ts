@@ -92,13 +92,15 @@ export function appendContract(make: MakeStore): void {
   });
 
   it('stamps the time of append where the topic says so', async (t) => {
-    const { store, clock } = await make(t);
+    const { store, clock, differs } = await make(t);
     await makeTopic(store, { config: { timestampType: 'append' } });
-    const result = await append(store, T0, 'a', 'b');
-    assert.equal(result.appendTimeMs, clock.now());
+    const { appendTimeMs } = await append(store, T0, 'a', 'b');
+    // A cluster goes by its own clock, which nobody can move.
+    if (differs === 'kafka') assert.ok(Math.abs(Date.now() - appendTimeMs) < 60_000);
+    else assert.equal(appendTimeMs, clock.now());
     assert.deepEqual(
       (await readAll(store, T0)).map((one) => one.timeMs),
-      [clock.now(), clock.now()],
+      [appendTimeMs, appendTimeMs],
     );
     await makeTopic(store, { name: 'created' });
     assert.equal((await append(store, { topic: 'created', partition: 0 }, 'a')).appendTimeMs, -1);

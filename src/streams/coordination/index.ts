@@ -1,4 +1,5 @@
 export { type AssignableMember, assignPartitions } from './assignor.ts';
+export { checkBatch } from './check-batch.ts';
 export { type CommitTurn, createCommitOrder } from './commit-order.ts';
 export { normalisePosition } from './group-offsets.ts';
 export { type GroupChange, Groups, type GroupsSnapshot } from './groups.ts';

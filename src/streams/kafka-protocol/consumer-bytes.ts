@@ -39,14 +39,27 @@ export function readSubscription(metadata: Uint8Array): readonly string[] | unde
   return readSubscriptionMessage(metadata)?.topics;
 }
 
+/** What the member says it holds; nothing for those that do not tell. */
+export function readOwned(metadata: Uint8Array): readonly TopicPartition[] {
+  return placesOf(readSubscriptionMessage(metadata)?.ownedPartitions ?? []);
+}
+
 export function readAssignment(assignment: Uint8Array): readonly TopicPartition[] {
-  const topics = readAssignmentMessage(assignment)?.assignedPartitions ?? [];
+  return placesOf(readAssignmentMessage(assignment)?.assignedPartitions ?? []);
+}
+
+function placesOf(
+  topics: readonly { readonly topic: string; readonly partitions: readonly number[] }[],
+): TopicPartition[] {
   return topics.flatMap(({ topic, partitions }) => partitions.map((partition) => ({ topic, partition })));
 }
 
+/** The first in which members tell what they hold. */
+const SUBSCRIPTION_VERSION = 1;
+
 const writeSubscriptionMessage = compileWriter<Writable<typeof ConsumerSubscription>>(
   ConsumerSubscription,
-  0,
+  SUBSCRIPTION_VERSION,
   false,
 );
 const writeAssignmentMessage = compileWriter<Writable<typeof ConsumerAssignment>>(
@@ -56,10 +69,13 @@ const writeAssignmentMessage = compileWriter<Writable<typeof ConsumerAssignment>
 );
 
 /** For members that the platform keeps itself: tools of Kafka show them as consumers. */
-export function writeSubscription(topics: readonly string[]): Uint8Array {
+export function writeSubscription(
+  topics: readonly string[],
+  owned: readonly TopicPartition[] = [],
+): Uint8Array {
   const writer = new Writer();
-  writer.int16(0);
-  writeSubscriptionMessage(writer, { topics, ownedPartitions: [] });
+  writer.int16(SUBSCRIPTION_VERSION);
+  writeSubscriptionMessage(writer, { topics, ownedPartitions: byTopic(owned) });
   return writer.bytesWritten();
 }
 

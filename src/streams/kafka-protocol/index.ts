@@ -1,3 +1,4 @@
+export { compileReader, compileWriter } from './codec/compile.ts';
 export {
   type AnswerOf,
   type Api,
@@ -20,9 +21,11 @@ export {
   writeResponse,
 } from './codec/frame.ts';
 export { Malformed, Reader } from './codec/reader.ts';
+export { Writer } from './codec/writer.ts';
 export {
   byTopic,
   readAssignment,
+  readOwned,
   readSubscription,
   writeAssignment,
   writeSubscription,

@@ -67,9 +67,7 @@ export class Batcher {
   }
 }
 
-export function encodePending(batch: PendingBatch, timeMs: number, producer?: ProducerIdentity): Uint8Array {
-  return batch.writer.finish({
-    timeMs,
-    ...(producer ? { producer: { ...producer, sequence: batch.before } } : {}),
-  });
+/** The options with which the writer of `batch` finishes it. */
+export function finishOptions({ before }: PendingBatch, timeMs: number, producer?: ProducerIdentity) {
+  return { timeMs, ...(producer ? { producer: { ...producer, sequence: before } } : {}) };
 }

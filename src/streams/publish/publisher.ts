@@ -13,9 +13,9 @@ import { jsonError, requireUtf8, scanWhole, type WholeScan } from '../json/check
 import { type LineIndex, LineIndexer, PLACE } from '../json/lines.ts';
 import { createScanner, type JsonScanner } from '../json/scanner.ts';
 import type { AppendInput, AppendResult, LogStore, ProducerIdentity } from '../port.ts';
-import { WriterBuffers } from '../record-batch/index.ts';
+import { type UnsealedBatch, WriterBuffers } from '../record-batch/index.ts';
 import type { PublishOptions, PublishRecord, PublishResult } from '../service.ts';
-import { encodePending, type PendingBatch } from './batcher.ts';
+import { finishOptions, type PendingBatch } from './batcher.ts';
 import { ensureInvalidStream } from './divert.ts';
 import { Draft, type DraftRecord } from './draft.ts';
 import { isPlainJson } from './json-value.ts';
@@ -40,6 +40,9 @@ export interface Publisher {
 const LARGE_VALUE_BYTES = 256 * 1024;
 const TASKS = siblingModule(import.meta.url, './check-value');
 const CHECK_VALUE = { module: TASKS, task: 'checkValue' };
+const SEAL_BATCH = { module: siblingModule(import.meta.url, './seal-batch'), task: 'sealBatch' };
+/** The checksum of more bytes takes milliseconds; a batch is larger than this only for a single record. */
+const LARGE_BATCH_BYTES = 2 * 1024 * 1024;
 const SCAN_VALUE = { module: TASKS, task: 'scanValue' };
 const INDEX_BODY = { module: TASKS, task: 'indexBody' };
 const NEWLINE = 0x0a;
@@ -120,7 +123,9 @@ class StreamPublisher implements Publisher {
     const draft = await this.#draftRecords(this.#open(name), records, undefined);
     await this.#prepareInvalid(draft);
     const timeMs = this.#clock.now();
-    return draft.batcher.batches.map((pending) => this.#input(pending, timeMs, {}));
+    const inputs: AppendInput[] = [];
+    for (const pending of draft.batcher.batches) inputs.push(await this.#input(pending, timeMs, {}));
+    return inputs;
   }
 
   async #indexLines(stream: OpenStream, body: Uint8Array): Promise<Pick<LineIndex, 'count' | 'places'>> {
@@ -248,10 +253,16 @@ class StreamPublisher implements Publisher {
     await ensureInvalidStream({ log: this.#log, registry: this.#registry }, stream);
   }
 
-  #input(pending: PendingBatch, timeMs: number, { acks, producer }: PublishOptions): AppendInput {
-    const batch = encodePending(pending, timeMs, producer);
-    const { topic, partition } = pending;
-    return { topic, partition, batch, trusted: true, ...(acks ? { acks } : {}) };
+  #input(pending: PendingBatch, timeMs: number, options: PublishOptions): AppendInput | Promise<AppendInput> {
+    const { writer } = pending;
+    const finish = finishOptions(pending, timeMs, options.producer);
+    return this.#workers && writer.sizeBytes > LARGE_BATCH_BYTES
+      ? this.#seal(writer.unsealed(finish)).then((batch) => inputOf(pending, batch, options))
+      : inputOf(pending, writer.finish(finish), options);
+  }
+
+  #seal(unsealed: UnsealedBatch): Promise<Uint8Array> {
+    return this.#workers!.run(SEAL_BATCH, unsealed, { transfer: [unsealed.batch.buffer as ArrayBuffer] });
   }
 
   async #append(draft: Draft, records: number, options: PublishOptions): Promise<PublishResult> {
@@ -261,7 +272,8 @@ class StreamPublisher implements Publisher {
     const appends: Promise<AppendResult>[] = [];
     for (const pending of batcher.batches) {
       if (appends.length > 0 && pending.writer.sizeBytes > SLICE_BYTES) await setImmediate();
-      const append = this.#log.append(this.#input(pending, timeMs, options));
+      const input = this.#input(pending, timeMs, options);
+      const append = this.#log.append(input instanceof Promise ? await input : input);
       // A failure is reported below, when all have ended; until then it must not count as unhandled.
       append.catch(() => undefined);
       appends.push(append);
@@ -278,6 +290,14 @@ class StreamPublisher implements Publisher {
       },
     };
   }
+}
+
+function inputOf(
+  { topic, partition }: PendingBatch,
+  batch: Uint8Array,
+  { acks }: PublishOptions,
+): AppendInput {
+  return { topic, partition, batch, trusted: true, ...(acks ? { acks } : {}) };
 }
 
 /** For a worker: a view would take all that it is a view of along, and its owner still needs it. */

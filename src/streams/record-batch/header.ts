@@ -140,12 +140,13 @@ export function setAppendTime(bytes: Uint8Array, position: number, timeMs: numbe
   writeCrc(bytes, position);
 }
 
-/** Makes the batch one of another producer, outside a transaction, then renews the CRC. */
+/** Makes the batch at the start of `bytes` one of a producer, or of its transaction, then renews the CRC. */
 export function setProducer(
   bytes: Uint8Array,
   producer: { readonly producerId: number; readonly epoch: number; readonly sequence: number },
+  transactional = false,
 ): void {
-  writeInt16(bytes, 21, readInt16(bytes, 21) & ~16);
+  writeInt16(bytes, 21, (readInt16(bytes, 21) & ~16) | (transactional ? 16 : 0));
   writeInt64(bytes, 43, producer.producerId);
   writeInt16(bytes, 51, producer.epoch);
   writeInt32(bytes, 53, producer.sequence);

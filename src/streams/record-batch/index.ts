@@ -15,6 +15,7 @@ export {
   encodeBatch,
   encodeMarker,
   packBatch,
+  writeBatchHeader,
 } from './encode.ts';
 export {
   BATCH_HEADER_BYTES,
@@ -31,5 +32,6 @@ export {
   setProducer,
   splitBatches,
 } from './header.ts';
+export { isMergeable, mergeBatches } from './merge.ts';
 export { murmur2, partitionOfKey } from './murmur2.ts';
-export { BatchWriter, WriterBuffers } from './writer.ts';
+export { BatchWriter, type UnsealedBatch, WriterBuffers } from './writer.ts';

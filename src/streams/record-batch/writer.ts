@@ -1,5 +1,5 @@
 import { varintSize, writeVarint } from './bytes.ts';
-import { type BatchOptions, type BatchRecordHeader, writeBatchHeader } from './encode.ts';
+import { type BatchOptions, type BatchRecordHeader, type BatchSummary, writeBatchHeader } from './encode.ts';
 import { BATCH_HEADER_BYTES, batchInvalid } from './header.ts';
 
 /** Working buffers of writers, used again: most batches are gone from them within a turn of the event loop. */
@@ -22,11 +22,19 @@ export class WriterBuffers {
 }
 
 const FIRST_BYTES = 16 * 1024;
+const LARGE_BYTES = 1024 * 1024;
 const KEPT_BYTES = 8 * 1024 * 1024;
 /** Length, attributes, deltas, lengths of key and value, count of headers: at most. */
 const RECORD_OVERHEAD_BYTES = 48;
 /** Short text is written in a loop: a call into the engine costs more than so many characters. */
 const SHORT_TEXT = 24;
+
+/** A batch whose records stand in their place, and what its header will say. */
+export interface UnsealedBatch {
+  readonly batch: Uint8Array;
+  readonly options: Pick<BatchOptions, 'timeMs' | 'producer'>;
+  readonly summary: BatchSummary;
+}
 
 /** What a record has beside its value. `timeMs` undefined: the time of the batch. */
 export interface WrittenRecord {
@@ -94,23 +102,38 @@ export class BatchWriter {
 
   /** The batch in a buffer of exactly its size. The writer is done for afterwards. Throws BATCH_INVALID without records. */
   finish(options: Pick<BatchOptions, 'timeMs' | 'producer'>): Uint8Array {
+    const { batch, summary } = this.unsealed(options);
+    writeBatchHeader(batch, options, summary);
+    return batch;
+  }
+
+  /** The same without its header, which `writeBatchHeader` makes, in another thread perhaps. */
+  unsealed(options: Pick<BatchOptions, 'timeMs' | 'producer'>): UnsealedBatch {
     if (this.#count === 0) throw batchInvalid('it has no records');
-    const batch = new Uint8Array(Buffer.allocUnsafeSlow(this.#at).buffer);
-    batch.set(this.#bytes.subarray(0, this.#at));
-    this.discard();
     const own = this.#ownTimes;
-    writeBatchHeader(batch, options, {
+    const summary = {
       count: this.#count,
       baseTimeMs: own ? this.#baseTimeMs : options.timeMs,
       maxTimeMs: own ? this.#maxTimeMs : options.timeMs,
       lastOffsetDelta: this.#count - 1,
-    });
-    return batch;
+    };
+    return { batch: this.#take(), options, summary };
   }
 
   /** Gives the working buffer back without a batch. */
   discard(): void {
     this.#buffers.give(this.#bytes);
+  }
+
+  /** The bytes so far: a copy of exactly their size, or the working buffer itself where copying would take long and save little. */
+  #take(): Uint8Array {
+    const size = this.#at;
+    if (size > LARGE_BYTES && this.#bytes.length <= size * 1.25)
+      return new Uint8Array(this.#bytes.buffer, 0, size);
+    const batch = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+    batch.set(this.#bytes.subarray(0, size));
+    this.discard();
+    return batch;
   }
 
   /** Everything of a record up to its value, of `size` bytes; makes room for `reserve` bytes of value. */

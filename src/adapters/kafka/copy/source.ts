@@ -11,17 +11,18 @@ import {
   readMarker,
 } from '../../../streams/record-batch/index.ts';
 import type { Cluster } from '../cluster.ts';
-import { requireOk } from '../failure.ts';
+import { ConnectionLost, requireOk } from '../failure.ts';
 import { retrying } from '../retry.ts';
 
 const FETCH = 12;
 const LIST_OFFSETS = 7;
 const FETCH_BYTES = 4 * 1024 * 1024;
+const EMPTY_AT_MOST = 100;
 const COMMITTED = 1;
 const EARLIEST = -2;
 const LATEST = -1;
 
-/** A batch of committed records on its way: `bytes` begin at offset 0 and have no gaps. */
+/** A batch of committed records on its way: `bytes` have no gaps. */
 export interface SourceBatch {
   readonly bytes: Uint8Array;
   readonly count: number;
@@ -65,6 +66,7 @@ export async function* committedBatches(
   from: number,
   end: number,
 ): AsyncGenerator<SourceBatch, void, undefined> {
+  let empty = 0;
   for (let offset = from; offset < end; ) {
     const { records, aborted } = await retrying(() => fetchFrom(cluster, place, offset), retryOn(cluster));
     const before = offset;
@@ -73,7 +75,10 @@ export async function* committedBatches(
       offset = Math.min(end, header.lastOffset + 1);
       if (batch) yield await wholeBatch(batch, header, Math.max(before, from), end);
     }
-    if (offset === before) return;
+    // A broker that limits its clients answers with nothing at times; records below the end are there.
+    empty = offset === before ? empty + 1 : 0;
+    if (empty > EMPTY_AT_MOST)
+      throw new ConnectionLost(`${place.topic}/${place.partition} gives no records.`);
   }
 }
 

@@ -9,7 +9,7 @@ import {
   Produce,
 } from '../../../streams/kafka-protocol/index.ts';
 import type { TopicPartition } from '../../../streams/port.ts';
-import { setProducer } from '../../../streams/record-batch/index.ts';
+import { setBaseOffset, setProducer } from '../../../streams/record-batch/index.ts';
 import type { Cluster } from '../cluster.ts';
 import { CODES, failedWith, isPassing, requireOk } from '../failure.ts';
 import { retrying } from '../retry.ts';
@@ -108,6 +108,8 @@ export class PartitionWriter {
 
   /** Resolves to the offset of its first record. */
   write({ bytes, count }: SourceBatch): Promise<number> {
+    // Brokers refuse batches of producers that begin elsewhere.
+    setBaseOffset(bytes, 0, 0, -1);
     setProducer(bytes, { ...this.#producer, sequence: this.#sequence });
     this.#sequence = (this.#sequence + count) % 2 ** 31;
     const { topic, partition } = this.#place;

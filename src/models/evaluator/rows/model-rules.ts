@@ -2,6 +2,7 @@ import type { RowClassifier, RowRegressor } from '../ml/classes.ts';
 import { imputation, normalizeRow, normOf } from '../ml/features.ts';
 import { linearClassifier, linearRegressor } from '../ml/linear.ts';
 import { treeRows } from '../ml/trees.ts';
+import { vectorRows } from '../ml/vectors.ts';
 import type { NodeFacts } from '../operator.ts';
 import { isRow, type RowInput, type RowRule, type RowValue, rowValue } from './rule.ts';
 
@@ -104,6 +105,8 @@ export const modelRules: { readonly [type: string]: RowRule } = {
   TreeEnsemble: regressorRule(treeRows.treeEnsemble),
   LinearClassifier: classifierRule(linearClassifier),
   LinearRegressor: regressorRule(linearRegressor),
+  SVMClassifier: classifierRule(vectorRows.classifier),
+  SVMRegressor: regressorRule(vectorRows.regressor),
   Scaler: scaler,
   Normalizer: normalizer,
   Imputer: imputer,

@@ -1,0 +1,135 @@
+/** A prediction that waits for its label. */
+export interface PendingPrediction {
+  readonly key: string;
+  readonly score: number;
+  readonly timeMs: number;
+  /** Place in the table of versions, and in that of groups. */
+  readonly version: number;
+  readonly group: number;
+}
+
+export type Waiting = Omit<PendingPrediction, 'key'>;
+
+/**
+ * Predictions that wait for their labels, the latest so many of them: a ring of numbers (22 bytes each), found by a hash of 53
+ * bits of their keys. What is pushed out before its label came is counted in `forgotten`.
+ */
+export interface PendingPredictions {
+  add(prediction: PendingPrediction): void;
+  /** Takes the prediction of this key, if one waits. */
+  take(key: string): Waiting | undefined;
+  readonly size: number;
+  readonly forgotten: number;
+  /** Parts of the ring that changed since the last call, to be stored; `load` takes them back. */
+  changed(): { readonly part: number; readonly bytes: Uint8Array }[];
+  load(part: number, bytes: Uint8Array): void;
+}
+
+/** Slots of a part that is stored together. */
+const PART = 8192;
+const SLOT_BYTES = 8 + 8 + 4 + 1 + 1;
+
+export function createPending(capacity: number): PendingPredictions {
+  const parts = Math.max(1, Math.ceil(capacity / PART));
+  const slots = parts * PART;
+  const buffers = new Map<number, DataView>();
+  const places = new Map<number, number>();
+  const dirty = new Set<number>();
+  let next = 0;
+  let forgotten = 0;
+
+  const viewOf = (part: number): DataView => {
+    let view = buffers.get(part);
+    if (!view) buffers.set(part, (view = new DataView(new ArrayBuffer(PART * SLOT_BYTES))));
+    return view;
+  };
+  const at = (slot: number): { view: DataView; offset: number } => ({
+    view: viewOf(Math.floor(slot / PART)),
+    offset: (slot % PART) * SLOT_BYTES,
+  });
+  const clear = (slot: number): void => {
+    const { view, offset } = at(slot);
+    view.setFloat64(offset, 0);
+    dirty.add(Math.floor(slot / PART));
+  };
+
+  return {
+    get size() {
+      return places.size;
+    },
+    get forgotten() {
+      return forgotten;
+    },
+    add({ key, score, timeMs, version, group }) {
+      const hash = hashOf(key);
+      const before = places.get(hash);
+      if (before !== undefined) clear(before);
+      const { view, offset } = at(next);
+      const old = view.getFloat64(offset);
+      if (old !== 0 && places.get(old) === next) {
+        places.delete(old);
+        forgotten++;
+      }
+      view.setFloat64(offset, hash);
+      view.setFloat64(offset + 8, timeMs);
+      view.setFloat32(offset + 16, score);
+      view.setUint8(offset + 20, version);
+      view.setUint8(offset + 21, group);
+      places.set(hash, next);
+      dirty.add(Math.floor(next / PART));
+      next = (next + 1) % slots;
+    },
+    take(key) {
+      const hash = hashOf(key);
+      const slot = places.get(hash);
+      if (slot === undefined) return undefined;
+      places.delete(hash);
+      const { view, offset } = at(slot);
+      const waiting = {
+        timeMs: view.getFloat64(offset + 8),
+        score: view.getFloat32(offset + 16),
+        version: view.getUint8(offset + 20),
+        group: view.getUint8(offset + 21),
+      };
+      clear(slot);
+      return waiting;
+    },
+    changed() {
+      const parts = [...dirty];
+      dirty.clear();
+      return parts.map((part) => ({ part, bytes: new Uint8Array(viewOf(part).buffer.slice(0)) }));
+    },
+    load(part, bytes) {
+      if (part >= parts || bytes.length !== PART * SLOT_BYTES) return;
+      const view = new DataView(bytes.slice().buffer);
+      buffers.set(part, view);
+      let newestMs = Number.NEGATIVE_INFINITY;
+      const newestSoFar = next === 0 ? newestMs : at(next - 1).view.getFloat64(at(next - 1).offset + 8);
+      for (let slot = 0; slot < PART; slot++) {
+        const hash = view.getFloat64(slot * SLOT_BYTES);
+        if (hash === 0) continue;
+        places.set(hash, part * PART + slot);
+        const timeMs = view.getFloat64(slot * SLOT_BYTES + 8);
+        // The ring goes on behind the newest of all.
+        if (timeMs >= newestMs && timeMs >= newestSoFar) {
+          newestMs = timeMs;
+          next = (part * PART + slot + 1) % slots;
+        }
+      }
+    },
+  };
+}
+
+/** cyrb53 (bryc, public domain): 53 bits, never 0. */
+function hashOf(key: string): number {
+  let a = 0xdeadbeef;
+  let b = 0x41c6ce57;
+  for (let at = 0; at < key.length; at++) {
+    const unit = key.charCodeAt(at);
+    a = Math.imul(a ^ unit, 2654435761);
+    b = Math.imul(b ^ unit, 1597334677);
+  }
+  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
+  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
+  return 4294967296 * (2097151 & b) + (a >>> 0) || 1;
+}
