@@ -16,7 +16,8 @@ await bench({
   leavesOut:
     'a disk that has not got the file in its cache; several models at once; the very first load of a process is told apart',
   async run({ short, say }) {
-    const runtime = process.env.MILLRACE_BENCH_ONNXRUNTIME;
+    const beside = join(import.meta.dirname, '../.conformance/onnxruntime');
+    const runtime = process.env.MILLRACE_BENCH_ONNXRUNTIME ?? beside;
     const rounds = short ? 3 : 15;
     say('100 trees of depth 6, 30 columns');
     const columns = new Array(COLUMNS).fill(0.5);
@@ -30,8 +31,8 @@ await bench({
     say('23 MB in the evaluator, in a worker');
     const evaluated = await measured(undefined, large, wide, rounds);
     readings.push({ what: '23 MB in the evaluator, median', value: evaluated.median, unit: 'ms' });
-    if (runtime === undefined || !existsSync(runtime)) {
-      say('no native runtime: MILLRACE_BENCH_ONNXRUNTIME names no folder with onnxruntime-node');
+    if (!existsSync(join(runtime, 'node_modules/onnxruntime-node'))) {
+      say(`no native runtime: there is no onnxruntime-node in ${runtime}`);
       return readings;
     }
     say('23 MB where there is ONNX Runtime');

@@ -80,16 +80,16 @@ async function bare(plan: (port: number, path: string) => LoadPlan): Promise<num
   return rateOf(await runLoad(plan(server.port, '/')));
 }
 
-/** One rate, or none where `MILLRACE_BENCH_PYTHON` (else `python3`) has not the packages. */
+/** One rate, or none where `PYTHON` (else `python3`) has not the packages. */
 async function peerRate(
   model: string,
   plan: (port: number, path: string) => LoadPlan,
   say: (line: string) => void,
 ): Promise<number[]> {
-  const python = process.env.MILLRACE_BENCH_PYTHON ?? 'python3';
+  const python = process.env.PYTHON ?? 'python3';
   const probe = spawnSync(python, ['-c', 'import fastapi, uvicorn, onnxruntime'], { stdio: 'ignore' });
   if (probe.status !== 0) {
-    say(`no peer: ${python} has not fastapi, uvicorn and onnxruntime (MILLRACE_BENCH_PYTHON names another)`);
+    say(`no peer: ${python} has not fastapi, uvicorn and onnxruntime (PYTHON names another)`);
     return [];
   }
   say('FastAPI and onnxruntime');

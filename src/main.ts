@@ -9,6 +9,7 @@ import {
   createFunctions,
   createInvocations,
   createSchedules,
+  createSharedHome,
   createStreamConsumers,
   type Functions,
   functionsSection,
@@ -48,6 +49,7 @@ import {
   statusPageRoutes,
   streamRoutes,
   tokenRoutes,
+  withoutWrites,
 } from './gateway/index.ts';
 
 import { checkDoor, createSecrets, createTokens, type SecretStore, type Tokens } from './govern/index.ts';
@@ -79,6 +81,7 @@ import {
   systemRandom,
   writeAddresses,
 } from './kernel/index.ts';
+import { flattened, OWN_STATE, openKafkaLog } from './main/kafka-log.ts';
 import { openModels } from './main/models.ts';
 import { dataFolder, diskSubstrate, memorySubstrate } from './main/substrate.ts';
 import {
@@ -95,8 +98,10 @@ import {
   createFacts,
   createSchemaRegistry,
   createStreams,
+  type LogStore,
   type Streams,
   streamsDeployable,
+  streamsSection,
   type VerifyReport,
 } from './streams/index.ts';
 
@@ -108,6 +113,7 @@ export const SECTIONS = [
   edgeSection,
   kafkaSection,
   modelsSection,
+  streamsSection,
 ] as const;
 
 /** Every flag of the configuration, for the command line's help and parser. */
@@ -177,11 +183,15 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
 
   // What holds data
   const folder = resolve(settings.data);
+  const onKafka = !overrides.memory && config.streams.streams === 'kafka';
   const workers = createWorkers({ size: 2, queue: 256, idleMs: 30_000, clock });
   const decompress = createDecompress(workers);
   const substrate = overrides.memory
     ? memorySubstrate(clock, random)
-    : diskSubstrate(folder, clock, random, decompress);
+    : diskSubstrate(folder, clock, random, {
+        decompress,
+        ...(onKafka ? { log: openKafkaLog(config.streams, clock) } : {}),
+      });
   const { log, store, blobs, cacheFolder } = substrate;
 
   // Rooms
@@ -221,7 +231,10 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     dispatcher: functions,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
   });
-  const schedules = createSchedules({ state: store, dispatcher: functions, clock, ids, random });
+  const schedules = createSchedules({
+    ...{ state: store, dispatcher: functions, clock, ids, random },
+    ...(onKafka ? { shared: createSharedHome({ log, clock }) } : {}),
+  });
   const consumers = createStreamConsumers({ streams, dispatcher: functions, clock, random });
   const delivery = createDelivery({
     state: store,
@@ -244,7 +257,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
   const addresses = (): Addresses => ({
     edge: edge.url === '' ? null : edge.url,
     api: api?.url ?? null,
-    kafka: kafka?.address ?? null,
+    kafka: onKafka ? config.streams.streamsBrokers.join(',') : (kafka?.address ?? null),
     inference: grpc?.address ?? null,
   });
   const status = () => ({
@@ -254,6 +267,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     addresses: { ...addresses() },
     data: substrate.place,
   });
+  const shareable = (group: RouteGroup): RouteGroup => (onKafka ? withoutWrites(group, OWN_STATE) : group);
   const inference = createInferenceService({ models, version, ready: () => lifecycle.state === 'running' });
   const grpc = openInference(config, { clock, guard, service: inference, overrides });
   const api = openApi(config, {
@@ -262,11 +276,11 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     version,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     groups: [
-      streamRoutes({ streams, state: store, clock, workers }),
+      shareable(streamRoutes({ streams, state: store, clock, workers })),
       appRoutes({ delivery }),
       functionRoutes({ functions, invocations, ids }),
       redriveRoutes({ consumers }),
-      schemaRegistryRoutes({ registry: createSchemaRegistry({ state: store, streams, workers }) }),
+      shareable(schemaRegistryRoutes({ registry: createSchemaRegistry({ state: store, streams, workers }) })),
       tokenRoutes({ tokens, clock }),
       operationRoutes({
         version,
@@ -292,7 +306,10 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
     ],
   });
 
-  const kafka = openKafka(config, { streams, state: store, clock, random, guard, scram, overrides });
+  // The cluster's own brokers answer Kafka's clients where the log is theirs.
+  const kafka = onKafka
+    ? undefined
+    : openKafka(config, { streams, state: store, clock, random, guard, scram, overrides });
 
   const lifecycle = createLifecycle([
     workers,
@@ -350,7 +367,7 @@ export async function loadConfig(sources: {
   readonly env: { readonly [variable: string]: string | undefined };
   readonly folder: string;
 }): Promise<PlatformConfig> {
-  const file = await loadConfigFile(sources.folder);
+  const file = flattened(await loadConfigFile(sources.folder));
   return resolveConfig(SECTIONS, {
     flags: sources.flags,
     env: sources.env,
@@ -362,18 +379,22 @@ export async function loadConfig(sources: {
 /** `MILLRACE_*` variables that the command line and the tests read themselves. */
 const CLIENT_VARIABLES = ['MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_FAULTS', 'MILLRACE_BENCH_DIR'];
 
-/** Learning in this process, for the command line. */
-export { readTrainingFile, readTrainingRows, trainModel } from './models/index.ts';
+export { trainApart } from './main/models.ts';
 
-/** Reads all stored data of a platform that is not running. Throws DATA_FOLDER_LOCKED while one is. */
+/** Reads all stored data of a platform that is not running, or the records of its cluster. Throws DATA_FOLDER_LOCKED while one is. */
 export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyReport> {
   const clock = systemClock();
+  if (config.streams.streams === 'kafka') return verifyLog(openKafkaLog(config.streams, clock), []);
   const path = resolve(config.platform.data);
   if (!existsSync(path)) {
     throw new MillraceError('NOT_FOUND', `There is no data folder ${path}. Name another with --data.`);
   }
   const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random: systemRandom() });
-  const lifecycle = createLifecycle([dataFolder(path, clock), log]);
+  return verifyLog(log, [dataFolder(path, clock)]);
+}
+
+async function verifyLog(log: LogStore, before: readonly Service[]): Promise<VerifyReport> {
+  const lifecycle = createLifecycle([...before, log]);
   await lifecycle.start();
   try {
     return await log.verify();
@@ -440,7 +461,7 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
         if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
       };
       check('api', apiHost, apiPort);
-      check('kafka', kafkaHost, kafkaPort);
+      if (config.streams.streams === 'embedded') check('kafka', kafkaHost, kafkaPort);
       check('inference', inferenceHost, inferencePort);
     },
   };

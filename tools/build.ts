@@ -70,6 +70,9 @@ function writePackage(): void {
       './package.json': './package.json',
     },
     dependencies: source.dependencies,
+    // For models that the built-in evaluator has not the operators for; it installs with a script, so it is never brought along.
+    peerDependencies: { 'onnxruntime-node': '>=1.20' },
+    peerDependenciesMeta: { 'onnxruntime-node': { optional: true } },
   };
   writeFileSync(join(dist, 'package.json'), `${JSON.stringify(published, null, 2)}\n`);
 }

@@ -67,8 +67,8 @@ test('a payment over HTTP is answered with its score, becomes a case, and an ana
 
   assert.deepEqual((await pay(20)).reasons, []);
   const large = await pay(250);
-  assert.equal(large.score, 1);
-  assert.deepEqual(large.reasons, ['250.00 is above 220']);
+  assert.ok(large.score >= 0.5, `a score of ${large.score}`);
+  assert.deepEqual(large.reasons, ['250.00 is a very large amount']);
 
   const openCases = async (): Promise<string[]> => {
     const answer = (await (await fetch(`${edge}/cases?limit=1000`)).json()) as { worst: { card: string }[] };

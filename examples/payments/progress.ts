@@ -1,16 +1,14 @@
 import type { Platform } from '../../src/main.ts';
+import { CARD, Lead, TERMINAL } from './lead.ts';
 import type { Live, Scoreboard, Summary } from './summary.ts';
 import type { FeedState } from './traffic/feed.ts';
 
-/** The consumer groups that score, and the one that opens cases, with the stream each reads. */
-const SCORERS = [
-  ['scoring.score-card', 'payments'],
-  ['scoring.score-terminal', 'terminal-events'],
-] as const;
-const READERS = [...SCORERS, ['cases.open-case', 'alerts']] as const;
+/** The consumer groups on a payment's way to its score, and the one that opens cases, with the stream each reads. */
+const SCORERS = [CARD, TERMINAL] as const;
+const READERS = [...SCORERS, { group: 'cases.open-case', stream: 'alerts' }] as const;
 
 /** The feed stays at most this far ahead of the scorers. */
-const AHEAD_RECORDS = 20_000;
+const AHEAD_RECORDS = 40_000;
 /** How long the platform may take to finish what it was given without getting any further. */
 const STALLED_MS = 30_000;
 
@@ -20,6 +18,7 @@ export class Progress {
   private readonly scoreboard: Scoreboard;
   private readonly feed: FeedState;
   private readonly beginMs = performance.now();
+  private readonly lead: Lead;
   private readonly following = new AbortController();
   private alertsRead = 0;
   private alertsDone: Promise<void> = Promise.resolve();
@@ -29,6 +28,7 @@ export class Progress {
     this.platform = platform;
     this.scoreboard = scoreboard;
     this.feed = feed;
+    this.lead = new Lead(platform);
   }
 
   /** Reads the alerts while `work` runs, those of earlier runs first. */
@@ -41,9 +41,10 @@ export class Progress {
     this.following.abort();
   }
 
-  /** Resolves when the scorers have come close enough for the feed to send more. */
-  async room(): Promise<void> {
-    while (this.waiting() > AHEAD_RECORDS) await pause(2);
+  /** Resolves when the scorers have come close enough for the feed to send payments of that time, or when the signal fires. */
+  async room(atMs: number, signal: AbortSignal): Promise<void> {
+    await this.lead.room(atMs, signal);
+    while (this.waiting() > AHEAD_RECORDS && !signal.aborted) await pause(2);
   }
 
   /** Resolves when every payment is scored and every alert read, or when nothing moves any more. */
@@ -59,7 +60,7 @@ export class Progress {
     const seconds = (performance.now() - this.beginMs) / 1000;
     this.stop();
     await this.alertsDone;
-    const records = this.scored('scoring.score-card', 'payments');
+    const records = this.payments();
     return {
       records,
       seconds: Number(seconds.toFixed(3)),
@@ -70,7 +71,7 @@ export class Progress {
   }
 
   live(): Live {
-    const scored = this.scored('scoring.score-card', 'payments');
+    const scored = this.payments();
     const nowMs = performance.now();
     const perSecond = ((scored - this.last.scored) * 1000) / Math.max(1, nowMs - this.last.atMs);
     this.last = { scored, atMs: nowMs };
@@ -84,27 +85,30 @@ export class Progress {
     };
   }
 
-  /** Payments that were acknowledged and are not scored, by the card's scorer or by the terminal's. */
+  /** Payments that have their scores; frauds that became known stand in the same stream, and were published once each. */
+  private payments(): number {
+    return Math.max(0, this.scored(TERMINAL) - this.feed.frauds);
+  }
+
+  /** Payments that were acknowledged and are not scored. */
   private lost(): number {
-    const [card, terminal] = SCORERS.map(([group, stream]) => {
-      const behind = this.end(stream) - this.scored(group, stream);
-      return behind + this.end(`${group.slice(group.indexOf('.') + 1)}.dlq`);
-    });
-    const missing = this.feed.acknowledged - this.end('payments');
-    return Math.max(0, missing) + Math.max(card!, terminal!);
+    const behind = SCORERS.map((way) => this.end(way.stream) - this.scored(way));
+    const dead = SCORERS.map(({ group }) => this.end(`${group.slice(group.indexOf('.') + 1)}.dlq`));
+    const missing = Math.max(0, this.feed.acknowledged - this.end('payments'));
+    return [...behind, ...dead].reduce((sum, each) => sum + each, missing);
   }
 
   private waiting(): number {
-    return Math.max(...SCORERS.map(([group, stream]) => this.end(stream) - this.scored(group, stream)));
+    return SCORERS.reduce((sum, way) => sum + this.end(way.stream) - this.scored(way), 0);
   }
 
   private left(): number {
-    const behind = READERS.map(([group, stream]) => this.end(stream) - this.scored(group, stream));
+    const behind = READERS.map((way) => this.end(way.stream) - this.scored(way));
     return behind.reduce((sum, each) => sum + each, this.end('alerts') - this.alertsRead);
   }
 
   /** Records of a stream that a group is done with; the streams of the example begin at offset 0 and keep everything. */
-  private scored(group: string, stream: string): number {
+  private scored({ group, stream }: { readonly group: string; readonly stream: string }): number {
     let done = 0;
     for (const position of this.platform.streams.log.groups.offsets(group)) {
       if (position.topic === stream) done += position.offset + position.done.length;

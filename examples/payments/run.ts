@@ -54,7 +54,7 @@ async function traffic(
   screen: Screen,
 ): Promise<Summary> {
   const scoreboard = new Scoreboard();
-  const state: FeedState = { acknowledged: 0, resumed: 0, eventMs: 0, finished: false };
+  const state: FeedState = { acknowledged: 0, resumed: 0, frauds: 0, eventMs: 0, finished: false };
   const progress = new Progress(platform, scoreboard, state);
   const over =
     options.durationMs === undefined
@@ -71,7 +71,7 @@ async function traffic(
         signal: over,
         state,
         onPayments: (payments, sentMs) => scoreboard.note(payments, sentMs),
-        room: () => progress.room(),
+        room: (atMs, signal) => progress.room(atMs, signal),
       }),
     );
     return await progress.drained();

@@ -37,7 +37,7 @@ export class Screen {
       'Try, in another terminal:',
       edge === null
         ? ''
-        : `  curl ${edge}/payments -H 'content-type: application/json' \\\n    -d '{"card":"c1","terminal":"t7","amount":250}'`,
+        : `  curl ${edge}/payments -H 'content-type: application/json' \\\n    -d '{"card":"mine","terminal":"corner-shop","amount":250}'`,
       `  npx millrace tail alerts${urlFlag(api)}`,
       `  npx millrace top${urlFlag(api)}`,
       edge === null ? '' : `  curl ${edge}/cases`,

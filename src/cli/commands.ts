@@ -13,6 +13,16 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'deploy', summary: 'build an app and make it run', load: () => import('./deploy.ts') },
   { name: 'versions', summary: 'what was deployed', load: () => import('./versions.ts') },
   { name: 'rollback', summary: 'go back to an earlier version', load: () => import('./rollback.ts') },
+  {
+    name: 'release',
+    summary: 'release a version of a model, or see how that goes',
+    load: () => import('./release.ts'),
+  },
+  {
+    name: 'model',
+    summary: 'register, stage, find and remove versions of models',
+    load: () => import('./model.ts'),
+  },
   { name: 'status', summary: 'how the platform is', load: () => import('./status.ts') },
   { name: 'ls', summary: 'what there is', load: () => import('./ls.ts') },
   { name: 'show', summary: 'an app, a function or a stream in full', load: () => import('./show.ts') },

@@ -50,32 +50,25 @@ export function renderModel(model: ModelDetails, columns: number): string {
   ];
   const rows = Object.entries(model.aliases).map(([alias, id]) => {
     const found = model.versions.find(({ version }) => version === id);
-    return [
-      alias,
-      id,
-      String(found?.number ?? '-'),
-      found?.created ?? '-',
-      found?.by ?? '-',
-      tierText(found),
-    ];
+    return [alias, id, String(found?.number ?? '-'), found?.created ?? '-', found?.by ?? '-'];
   });
   const parts = [table(['model', ''], facts, columns)];
   if (rows.length > 0) {
-    parts.push(table(['alias', 'version', 'number', 'created', 'by', 'run by'], rows, columns));
+    parts.push(table(['alias', 'version', 'number', 'created', 'by'], rows, columns));
   }
   const production = model.versions.find(({ version }) => version === model.aliases.production);
   if (production) parts.push(table(['production', ''], signatureRows(production), columns));
   return parts.join('\n');
 }
 
-function tierText(version: ModelVersionDetails | undefined): string {
-  const tier = version?.status.tier;
+function tierText({ status: { tier } }: ModelVersionDetails): string {
   if (!tier) return 'not loaded';
   const row = tier.rowMicros === null ? '' : `, ${Number(tier.rowMicros.toPrecision(2))} µs a row`;
   return `${tier.engine} in ${tier.place === 'caller' ? 'the main thread' : 'a worker'}${row}`;
 }
 
-function signatureRows({ inputs, outputs, metrics, serving, status }: ModelVersionDetails): string[][] {
+function signatureRows(version: ModelVersionDetails): string[][] {
+  const { inputs, outputs, metrics, serving, status } = version;
   const { features = [] } = serving;
   const measured = Object.entries(metrics).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
   return [
@@ -83,6 +76,7 @@ function signatureRows({ inputs, outputs, metrics, serving, status }: ModelVersi
     ...(features.length === 0 ? [] : [['features', features.join(', ')]]),
     ['gives', outputs.map(valueText).join(', ')],
     ...(measured.length === 0 ? [] : [['metrics', measured.join(', ')]]),
+    ['run by', tierText(version)],
     ...(status.tier ? [['chosen because', status.tier.reason]] : []),
   ];
 }

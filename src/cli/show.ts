@@ -2,6 +2,7 @@ import type { Command, CommandCall } from './command.ts';
 import { type FunctionSummary, type Kind, kindsOf, readInventory } from './inventory.ts';
 import { rateText } from './ls.ts';
 import { type ModelDetails, renderModel } from './show-model.ts';
+import { type ModelWatchDetails, renderModelWatch } from './show-model-watch.ts';
 import { table } from './terminal.ts';
 
 interface Stream {
@@ -65,7 +66,14 @@ async function describe(call: CommandCall, kind: Kind, name: string, fn?: Functi
   }
   if (kind === 'app') return renderApp(document as App, terminal.columns);
   if (kind === 'stream') return renderStream(document as Stream, terminal.columns);
-  if (kind === 'model') return renderModel(document as ModelDetails, terminal.columns);
+  if (kind === 'model') {
+    const watch = await client.get<ModelWatchDetails>(`/models/${encodeURIComponent(name)}/watch`);
+    const parts = [
+      renderModel(document as ModelDetails, terminal.columns),
+      ...renderModelWatch(watch, terminal.columns),
+    ];
+    return parts.join('\n');
+  }
   return renderFunction(call, fn!);
 }
 

@@ -52,6 +52,7 @@ export {
   type Schedules,
   type SchedulesDependencies,
 } from './schedules/schedules.ts';
+export { createSharedHome } from './schedules/shared.ts';
 export {
   type ConsumerStatus,
   createStreamConsumers,

@@ -8,6 +8,7 @@ export { type ModelRoutesOptions, modelRoutes } from './api/models.ts';
 export { type ObserveRoutesOptions, observeRoutes } from './api/observe.ts';
 export { type OperationRoutesOptions, operationRoutes } from './api/operations.ts';
 export { type RedriveRoutesOptions, redriveRoutes } from './api/redrive.ts';
+export { withoutWrites } from './api/refused-writes.ts';
 export type {
   ApiContext,
   ApiEnv,

@@ -56,8 +56,14 @@ export function memorySubstrate(clock: Clock, random: Random): Substrate {
   return { place: 'memory', log, store, blobs, samples, logs, cacheFolder, services };
 }
 
-export function diskSubstrate(path: string, clock: Clock, random: Random, decompress: Decompress): Substrate {
-  const log = createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random, decompress });
+export function diskSubstrate(
+  path: string,
+  clock: Clock,
+  random: Random,
+  parts: { readonly decompress: Decompress; readonly log?: LogStore },
+): Substrate {
+  const { decompress } = parts;
+  const log = parts.log ?? createEmbeddedLog({ disk: fsDisk(join(path, 'log')), clock, random, decompress });
   const store = sqliteStateStore({ path: join(path, 'state.db'), clock });
   const blobs = fsBlobStore({ folder: join(path, 'blobs') });
   const samples = fsSampleStore({ folder: join(path, 'observe', 'samples'), mostBytes: OBSERVE_BYTES });

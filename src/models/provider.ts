@@ -16,6 +16,8 @@ export function modelProvider(models: Models): ContextProvider {
         const message = 'predict() takes a list of rows.';
         throw new MillraceError('INVALID_INPUT', message, { errors: [{ path: '', message }] });
       }
+      // A batch of records may bring nothing to ask.
+      if (rows.length === 0) return [];
       const { predictions, explanations } = await models.predict(resource, rows, optionsIn(options));
       if (!explanations) return predictions as readonly Json[];
       return predictions.map((prediction, at) => ({ ...prediction, explanation: explanations[at]! }));

@@ -123,6 +123,8 @@ export interface Models extends Service {
   /** Loads the version when it is not. */
   load(name: string, reference?: string): Promise<ServingStatus & { readonly version: VersionRecord }>;
   unload(name: string, reference?: string): Promise<void>;
+  /** Throws CONFLICT while an alias names it. */
+  remove(name: string, reference: string, by: string): Promise<void>;
   status(version: VersionRecord): ServingStatus;
   /** The router asked first is the one added last. Both answer how to take it out again. */
   route(router: Router): () => void;
@@ -366,6 +368,11 @@ export function createModels(options: ModelsOptions): Models {
       const { version: id } = await registry.version(name, reference);
       const served = await residents.get(name, id);
       return { version: served.record, ...statusOf(served) };
+    },
+    async remove(name, reference, by) {
+      const { version } = await registry.version(name, reference);
+      await registry.remove(name, version, by);
+      await residents.evict(name, version);
     },
     async unload(name, reference) {
       const { version: id } = await registry.version(name, reference);

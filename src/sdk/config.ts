@@ -3,10 +3,51 @@ import type { Duration, Size } from './schema.ts';
 /** A port number; 0 picks a free one, `'off'` closes the door. */
 export type Port = number | 'off';
 
+/** An Apache Kafka cluster, version 4 or newer, as the log: `streams: kafka({ brokers: ['kafka1:9092'] })`. */
+export interface KafkaStreams {
+  /** `HOST:PORT` of some brokers; the others are found through them. */
+  readonly brokers: readonly string[];
+  /** Stands before the names of topics and groups in the cluster; others are not seen. Default none. */
+  readonly prefix?: string;
+  /** Replicas of new topics; default: the cluster's own. */
+  readonly replicas?: number;
+  /** How long a node may fall silent before its partitions go to the others; default `'10s'`. */
+  readonly session?: Duration;
+  /** TLS to the brokers; files are PEM. */
+  readonly tls?: boolean | { readonly ca?: string; readonly certificate?: string; readonly key?: string };
+  readonly sasl?: {
+    readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+    readonly username: string;
+    /** Better left to the variable `MILLRACE_STREAMS_PASSWORD`. */
+    readonly password?: string;
+  };
+}
+
+/** Settings of `millrace.config.ts` that were written as one. */
+export interface ConfigPart {
+  readonly settings: { readonly [key: string]: unknown };
+}
+
+/** The log in a Kafka cluster; what differs from the embedded one is told in docs/kafka-log.md. */
+export function kafka(options: KafkaStreams): ConfigPart {
+  const { brokers, prefix, replicas, session, tls = false, sasl } = options;
+  const files = typeof tls === 'object' ? tls : {};
+  const given = {
+    ...{ streams: 'kafka', streamsBrokers: brokers, streamsPrefix: prefix, streamsReplicas: replicas },
+    ...{ streamsSession: session, streamsTls: tls !== false, streamsCa: files.ca },
+    ...{ streamsCertificate: files.certificate, streamsKey: files.key, streamsSasl: sasl?.mechanism },
+    ...{ streamsUsername: sasl?.username, streamsPassword: sasl?.password },
+  };
+  const settings = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return { settings };
+}
+
 /** `millrace.config.ts`. Flags beat `MILLRACE_*` variables, those beat this file, the file beats the defaults. */
 export interface MillraceConfig {
   /** Folder that holds all data; default `.millrace`. */
   readonly data?: string;
+  /** Where records are kept: `'embedded'` (the default) in the data folder, or `kafka({ brokers })`. */
+  readonly streams?: 'embedded' | ConfigPart;
   /** Address of the edge port, which serves apps; default `127.0.0.1`. */
   readonly edgeHost?: string;
   /** Default 7400. */

@@ -1,4 +1,11 @@
-export { defineConfig, type MillraceConfig, type Port } from './config.ts';
+export {
+  type ConfigPart,
+  defineConfig,
+  type KafkaStreams,
+  kafka,
+  type MillraceConfig,
+  type Port,
+} from './config.ts';
 export type {
   Context,
   Cursor,

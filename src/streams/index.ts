@@ -1,3 +1,4 @@
+export { streamsSection } from './config.ts';
 export {
   createCommitOrder,
   type GroupChange,

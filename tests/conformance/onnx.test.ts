@@ -7,7 +7,7 @@ import { assertAlike, type OnnxCase, onnxCases, skipWithoutTestData } from '../s
 const TOLERANCE = 1e-5;
 
 /** Debian's package of ONNX 1.12 has 1,072 cases with a model; so many at least have to pass. */
-const AT_LEAST = 500;
+const AT_LEAST = 1000;
 
 /** Cases whose expected outputs are known to be off, and by how much; ONNX's own runner allows 1e-3 for all. */
 const ROUGH: readonly { readonly cases: RegExp; readonly tolerance: number }[] = [
@@ -15,6 +15,8 @@ const ROUGH: readonly { readonly cases: RegExp; readonly tolerance: number }[] =
   { cases: /window(_symmetric)?(_expanded)?$/, tolerance: 1e-4 },
   // The reference cut bits off where the standard has since said to round to the nearest: one step of bfloat16.
   { cases: /FLOAT_to_BFLOAT16/, tolerance: 2 ** -8 },
+  // The reference added an epsilon of 0.01 that the model does not have.
+  { cases: /adam_multiple/, tolerance: 5e-3 },
 ];
 
 type Outcome = { readonly passed: true } | { readonly unclaimed: string };

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { unpackCard } from '../../examples/payments/features/card.ts';
 import { scoreInOneLoop } from '../../examples/payments/loop.ts';
 import type { Summary } from '../../examples/payments/summary.ts';
 import { generatePayments } from '../../examples/payments/traffic/generator.ts';
@@ -75,22 +76,21 @@ async function summaryOf(child: ChildProcess): Promise<Summary> {
 }
 
 /** The changelog of the state `cards`: compacted, so its latest record of each card is the card's state. */
-const CARDS = 'millrace.state.scoring.score-card.scoring.score-card.cards';
+const CARDS = 'millrace.state.scoring.see-card.scoring.see-card.cards';
 
 /** What the data folder holds when nobody runs on it: every alert, and how many payments the cards' states count. */
-async function contents(data: string): Promise<{ findings: string[]; counted: number }> {
+async function contents(data: string): Promise<{ findings: number[]; counted: number }> {
   const flags = { data, 'api-port': 'off', 'edge-port': 'off', 'kafka-port': 'off' };
   const config = await loadConfig({ flags, env: {}, folder: data });
   await using platform = createPlatform(config);
   await platform.start();
-  const findings: string[] = [];
+  const findings: number[] = [];
   for await (const { value } of valuesOf(platform.streams, 'alerts')) {
-    const alert = value as { payment: number; rule: string };
-    findings.push(`${alert.payment} ${alert.rule}`);
+    findings.push((value as { payment: number }).payment);
   }
   const cards = new Map<string, number>();
   for await (const { key, value } of valuesOf(platform.streams, CARDS)) {
-    cards.set(key, (value as { count: number }).count);
+    cards.set(key, unpackCard(value as string).count);
   }
   return { findings, counted: [...cards.values()].reduce((sum, count) => sum + count, 0) };
 }

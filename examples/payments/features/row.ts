@@ -71,3 +71,32 @@ export function featureRow(
     ...terminal,
   };
 }
+
+/** The card's part of the features, in the order in which it travels. */
+const CARD_FEATURES = [
+  'count1',
+  'count7',
+  'count30',
+  'mean1',
+  'mean7',
+  'mean30',
+  'ratio',
+  'excess',
+  'unusual14',
+  'largest14',
+] as const satisfies readonly (keyof CardFeatures)[];
+
+export function cardValues(features: CardFeatures): number[] {
+  return CARD_FEATURES.map((name) => features[name]);
+}
+
+export function cardFeatures(values: readonly number[]): CardFeatures {
+  return Object.fromEntries(
+    CARD_FEATURES.map((name, place) => [name, values[place]!]),
+  ) as unknown as CardFeatures;
+}
+
+/** What the model is asked, in the order of its columns. */
+export function modelValues(row: FeatureRow): number[] {
+  return MODEL_COLUMNS.map((name) => row[name]);
+}

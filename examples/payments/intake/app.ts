@@ -1,8 +1,8 @@
 import { fn, http } from 'millrace';
 import * as v from 'valibot';
-import { payments, replies, terminalEvents } from './streams.ts';
+import { payments, replies } from './streams.ts';
 
-export { payments, replies, terminalEvents };
+export { payments, replies };
 
 const Request = v.object({
   card: v.pipe(v.string(), v.minLength(1)),
@@ -17,10 +17,10 @@ interface Score {
 }
 
 /** Who waits for which payment: one instance takes the requests and the replies, so they meet in its memory. */
-const waiting = new Map<string, { parts: Score[]; resolve: (score: Score) => void }>();
+const waiting = new Map<string, (score: Score) => void>();
 
 /**
- * The HTTP door: takes a payment, puts it into the streams, and answers with its score. The score comes back through a
+ * The HTTP door: takes a payment, puts it into the stream, and answers with its score. The score comes back through a
  * stream as everything else does; `on` holds both, and `kind` tells them apart.
  */
 export const accept = fn(
@@ -33,42 +33,28 @@ export const accept = fn(
   },
   async (event, ctx) => {
     if (event.kind === 'record') {
-      settle(event.value.reply, event.value);
+      const { reply, ...score } = event.value;
+      waiting.get(reply)?.(score);
+      waiting.delete(reply);
       return;
     }
     const reply = ctx.invocationId;
     const at = event.body.at ?? new Date().toISOString();
-    const payment = { ...event.body, at, id: paymentId(at), reply };
+    const id = paymentId(at);
     const scored = wait(reply, ctx.signal);
-    await Promise.all([
-      ctx.emit(payments, payment),
-      ctx.emit(terminalEvents, { kind: 'payment', ...payment }),
-    ]);
+    await ctx.emit(payments, { ...event.body, at, id, reply });
     const { score, reasons } = await scored;
-    return { status: 200, body: { payment: payment.id, score, reasons } };
+    return { status: 200, body: { payment: id, score, reasons } };
   },
 );
 
 function wait(reply: string, signal: AbortSignal): Promise<Score> {
   return new Promise((resolve, reject) => {
-    waiting.set(reply, { parts: [], resolve });
+    waiting.set(reply, resolve);
     signal.addEventListener('abort', () => {
       waiting.delete(reply);
       reject(new Error('No score within the time limit; the payment itself is stored and will be scored.'));
     });
-  });
-}
-
-/** The card's and the terminal's scorer answer apart; the higher score counts. */
-function settle(reply: string, part: Score): void {
-  const waiter = waiting.get(reply);
-  if (!waiter) return;
-  waiter.parts.push(part);
-  if (waiter.parts.length < 2) return;
-  waiting.delete(reply);
-  waiter.resolve({
-    score: Math.max(...waiter.parts.map((each) => each.score)),
-    reasons: waiter.parts.flatMap((each) => each.reasons),
   });
 }
 

@@ -13,19 +13,6 @@ export const Payment = v.object({
 });
 export type Payment = v.InferOutput<typeof Payment>;
 
-/** A terminal sees payments, and a week later learns which of them were fraud. One stream, so their order is one. */
-export const TerminalEvent = v.variant('kind', [
-  v.object({ kind: v.literal('payment'), ...Payment.entries }),
-  v.object({
-    kind: v.literal('label'),
-    terminal: v.string(),
-    at: v.string(),
-    id: v.number(),
-    fraud: v.boolean(),
-  }),
-]);
-export type TerminalEvent = v.InferOutput<typeof TerminalEvent>;
-
 export const payments = stream('payments', {
   schema: Payment,
   key: 'card',
@@ -33,17 +20,9 @@ export const payments = stream('payments', {
   retention: 'forever',
 });
 
-export const terminalEvents = stream('terminal-events', {
-  schema: TerminalEvent,
-  key: 'terminal',
-  partitions: 4,
-  retention: 'forever',
-});
-
-/** What one scorer thinks of a payment that somebody waits for. */
+/** The score of a payment that somebody waits for. */
 export const Reply = v.object({
   reply: v.string(),
-  by: v.picklist(['card', 'terminal']),
   score: v.number(),
   reasons: v.array(v.string()),
 });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, test } from 'node:test';
 import { generatePayments } from '../traffic/generator.ts';
 import { DAY_MS, divide, measure, type Quality, type Sample } from './protocol.ts';
+import { trainOnMadeUp } from './ship.ts';
 
 const sample = (day: number, card: string, fraud = false): Sample => ({
   atMs: day * DAY_MS + 3_600_000,
@@ -83,4 +84,9 @@ test('the fraud model is trained and measured on recorded payments', () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('the model that npm start begins with is what its script makes', () => {
+  const shipped = readFileSync(new URL('../scoring/fraud.onnx', import.meta.url));
+  assert.ok(shipped.equals(trainOnMadeUp()), 'run `npm run payments:ship`');
 });

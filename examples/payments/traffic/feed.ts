@@ -5,6 +5,7 @@ import {
   type RecordHeader,
   type Streams,
 } from '../../../src/streams/index.ts';
+import { knownAtMs } from '../features/batch.ts';
 import type { Source, SourcePayment } from './source.ts';
 
 /** Where the feed stands; one object, updated in place. */
@@ -13,6 +14,8 @@ export interface FeedState {
   acknowledged: number;
   /** Of these, how many earlier runs had brought in. */
   resumed: number;
+  /** Frauds that have become known so far, those of earlier runs included. */
+  frauds: number;
   /** Event time of the latest payment. */
   eventMs: number;
   finished: boolean;
@@ -27,41 +30,45 @@ export interface FeedOptions {
   readonly state: FeedState;
   /** Sees every payment: the truth for the summary, and when it was sent. */
   readonly onPayments: (payments: readonly SourcePayment[], sentMs: number | undefined) => void;
-  /** Resolves when more may be sent: the feed stays at most so far ahead of the scorers. */
-  readonly room: () => Promise<void>;
+  /** Resolves when payments of that event time may be sent: the feed stays at most so far ahead of the scorers. */
+  readonly room: (atMs: number, signal: AbortSignal) => Promise<void>;
 }
 
-const LABEL_DELAY_MS = 7 * 86_400_000;
+const DAY_MS = 86_400_000;
 /** Small enough that a paced feed is smooth, large enough that pacing costs nothing. */
 const TICK_MS = 5;
 
 /**
- * Publishes payments to `payments` and `terminal-events`, in the order of the source, and a week of event time after a
- * fraud the label that tells of it.
+ * Publishes payments to `payments`, in the order of the source, and a week of event time after a fraud tells of it in
+ * `terminal-events`.
  *
  * F1 Every record carries its place in the source as a header. After a crash the feed reads the last place back from
  *    each partition and leaves out what is already there, so each payment is in each stream once.
  */
 export async function feed(options: FeedOptions): Promise<void> {
   const { streams, signal, state } = options;
-  const doors = await Promise.all([door(streams, 'payments'), door(streams, 'terminal-events')]);
-  const [payments, terminalEvents] = doors as [Door, Door];
+  const [payments, terminals] = await Promise.all([
+    door(streams, 'payments'),
+    door(streams, 'terminal-events'),
+  ]);
   const labels = new Labels();
   const pace = pacer(options.rate);
 
   for await (const chunk of options.source) {
     for (let from = 0; from < chunk.length && !signal.aborted; ) {
-      const resuming = chunk[from]!.row <= Math.max(payments.newest, terminalEvents.newest);
-      const count = resuming ? chunk.length - from : await pace(chunk, from, signal);
+      const resuming = chunk[from]!.row <= Math.max(payments.newest, terminals.newest);
+      const count = resuming ? chunk.length - from : await pace(ofOneDay(chunk, from), from, signal);
       const slice = chunk.slice(from, from + count);
       from += count;
       if (slice.length === 0) continue;
-      if (!resuming) await options.room();
-      const fresh = await send(payments, terminalEvents, labels, slice, (sentMs) =>
+      if (!resuming) await options.room(slice[0]!.atMs, signal);
+      if (signal.aborted) break;
+      const fresh = await send(payments, terminals, labels, slice, (sentMs) =>
         options.onPayments(slice, resuming ? undefined : sentMs),
       );
       state.acknowledged += slice.length;
       state.resumed += slice.length - fresh;
+      state.frauds = labels.told;
       state.eventMs = slice.at(-1)!.atMs;
     }
     if (signal.aborted) break;
@@ -69,9 +76,16 @@ export async function feed(options: FeedOptions): Promise<void> {
   state.finished = true;
 }
 
+/** The chunk up to the end of the day of the payment at `from`. */
+function ofOneDay(chunk: readonly SourcePayment[], from: number): readonly SourcePayment[] {
+  const day = Math.floor(chunk[from]!.atMs / DAY_MS);
+  const end = chunk.findIndex(({ atMs }, place) => place > from && Math.floor(atMs / DAY_MS) > day);
+  return end < 0 ? chunk : chunk.slice(0, end);
+}
+
 async function send(
   payments: Door,
-  terminalEvents: Door,
+  terminals: Door,
   labels: Labels,
   slice: readonly SourcePayment[],
   onSend: (sentMs: number) => void,
@@ -79,42 +93,53 @@ async function send(
   const toPayments: PublishRecord[] = [];
   const toTerminals: PublishRecord[] = [];
   for (const payment of slice) {
-    const place = placeHeader(payment.row);
-    const { id, at, card, terminal, amount } = payment;
-    for (const label of labels.due(payment.atMs)) {
-      const value = { kind: 'label', terminal: label.terminal, at: label.at, id: label.id, fraud: true };
-      const labelPlace = placeHeader(payment.row, label.order);
-      terminalEvents.add(toTerminals, label.terminal, value, labelPlace, payment.row, label.order);
+    const { id, at, atMs, card, terminal, amount, row } = payment;
+    for (const { order, ...known } of labels.due(atMs)) {
+      const event = { kind: 'fraud', ...known };
+      terminals.add(toTerminals, known.terminal, event, placeHeader(row, order), row, order);
     }
     labels.note(payment);
-    payments.add(toPayments, card, { id, at, card, terminal, amount }, place, payment.row, AFTER_LABELS);
-    const event = { kind: 'payment', id, at, card, terminal, amount };
-    terminalEvents.add(toTerminals, terminal, event, place, payment.row, AFTER_LABELS);
+    const value = { id, at, card, terminal, amount };
+    payments.add(toPayments, card, value, placeHeader(row), row, AFTER_LABELS);
   }
+  // What is known of a terminal when a payment is made is there before the payment.
+  await terminals.publish(toTerminals);
   onSend(performance.now());
-  await Promise.all([payments.publish(toPayments), terminalEvents.publish(toTerminals)]);
+  await payments.publish(toPayments);
   return toPayments.length;
+}
+
+interface KnownFraud {
+  readonly order: number;
+  readonly id: number;
+  readonly at: string;
+  readonly card: string;
+  readonly terminal: string;
 }
 
 /** Frauds become known a week after they happened. */
 class Labels {
-  private queue: { order: number; dueMs: number; id: number; at: string; terminal: string }[] = [];
+  private queue: { readonly dueMs: number; readonly known: KnownFraud }[] = [];
   private head = 0;
   private count = 0;
+  private gone = 0;
+  /** How many have become known. */
+  told = 0;
 
-  note(payment: SourcePayment): void {
-    if (!payment.fraud) return;
+  note({ id, at, atMs, card, terminal, fraud }: SourcePayment): void {
+    if (!fraud) return;
     // Copies: a text that was cut from the source keeps all that it was cut from in memory, here for a week.
-    const [at, terminal] = [copied(payment.at), copied(payment.terminal)];
-    const { id, atMs } = payment;
-    this.queue.push({ order: this.count++, dueMs: atMs + LABEL_DELAY_MS, id, at, terminal });
+    const texts = { at: copied(at), card: copied(card), terminal: copied(terminal) };
+    this.queue.push({ dueMs: knownAtMs(atMs), known: { order: this.count++, id, ...texts } });
   }
 
-  *due(nowMs: number): Iterable<{ order: number; id: number; at: string; terminal: string }> {
+  *due(nowMs: number): Iterable<KnownFraud> {
     while (this.head < this.queue.length && this.queue[this.head]!.dueMs <= nowMs)
-      yield this.queue[this.head++]!;
+      yield this.queue[this.head++]!.known;
+    this.told = this.gone + this.head;
     if (this.head < 1000) return;
     this.queue = this.queue.slice(this.head);
+    this.gone += this.head;
     this.head = 0;
   }
 }

@@ -40,6 +40,10 @@ export class Bounds {
     return known.bounds;
   }
 
+  has(place: TopicPartition): boolean {
+    return this.#known.has(placeKey(place));
+  }
+
   /** Bounds that a broker told. An answer that was overtaken by what is known takes nothing back. */
   note(place: TopicPartition, told: PartitionBounds): void {
     const key = placeKey(place);

@@ -24,7 +24,7 @@ export async function retrying<Result>(
     } catch (error) {
       const passes = (options.passing ?? isPassing)(error);
       if (!passes || performance.now() > endMs || options.stopped?.()) throw error;
-      await delay(pauseMs, undefined, { ref: false });
+      await delay(pauseMs);
       await options.refresh?.(error as Error)?.catch(onlyPassing);
     }
   }

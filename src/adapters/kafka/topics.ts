@@ -13,6 +13,7 @@ import {
   type TopicAdmin,
   type TopicConfig,
   type TopicInfo,
+  type TopicPartition,
 } from '../../streams/port.ts';
 import type { Bounds } from './bounds.ts';
 import type { Cluster, ClusterTopic } from './cluster.ts';
@@ -31,6 +32,7 @@ const DESCRIBE_LOG_DIRS = 4;
 const TOPIC_RESOURCE = 2;
 const SET = 0;
 const WITHIN_MS = 30_000;
+const BOUNDS_WITHIN_MS = 3_000;
 /** Configurations that somebody changed with Kafka's own tools are seen after this long. */
 const CONFIG_AGE_MS = 30_000;
 
@@ -73,7 +75,7 @@ export class TopicCatalog {
 
   /** Reads the cluster's topics and what is new about them. */
   async sync(): Promise<void> {
-    const { cluster, names, bounds, facts, onChange } = this.#parts;
+    const { cluster, names, facts, onChange } = this.#parts;
     await cluster.refresh();
     await facts.sync();
     const seen = [...cluster.topics.values()].flatMap((topic) => {
@@ -88,7 +90,7 @@ export class TopicCatalog {
     for (const { name, topic } of seen) next.set(name, this.#infoOf(name, topic, configs.get(topic.name)));
     const gone = [...this.#topics.values()].filter(({ name, id }) => next.get(name)?.id !== id);
     for (const { name } of gone) this.#forget(name);
-    await bounds.refresh(changed.flatMap(({ topic }) => placesOf(topic)));
+    await this.#learnBounds(changed.flatMap(({ topic }) => placesOf(topic)));
     const differs = changed.length > 0 || gone.length > 0;
     this.#topics = next;
     if (differs) onChange();
@@ -136,13 +138,21 @@ export class TopicCatalog {
       const clusterName = names.inCluster(name);
       if (names.fromCluster(clusterName) === undefined) throw reserved(name);
       if (this.#topics.has(name)) throw exists(name);
-      await this.#create(clusterName, partitions, [...toKafkaConfig(merged), ANY_TIME]).catch((error) => {
-        throw failedWith(error, CODES.TOPIC_ALREADY_EXISTS) ? exists(name) : error;
-      });
+      const there = await this.#create(clusterName, partitions, [...toKafkaConfig(merged), ANY_TIME]).catch(
+        (error) => {
+          if (!failedWith(error, CODES.TOPIC_ALREADY_EXISTS)) throw error;
+          return true;
+        },
+      );
       const { cluster } = this.#parts;
       const led = (): boolean =>
         cluster.topics.get(clusterName)?.leaders.every((leader) => leader >= 0) ?? false;
       await this.#until(clusterName, led);
+      // Another node was faster; from now on this one knows the topic too.
+      if (there) {
+        await this.sync();
+        throw exists(name);
+      }
       await facts.note(name, { topicId: cluster.topics.get(clusterName)!.id, createdMs: now(), internal });
       await this.sync();
       return this.require(name);
@@ -251,6 +261,24 @@ export class TopicCatalog {
       }),
     );
     return sizes;
+  }
+
+  /** A replica that has just been made does not answer yet; a partition without a leader begins at 0 until it has one. */
+  async #learnBounds(places: readonly TopicPartition[]): Promise<void> {
+    const { bounds, cluster } = this.#parts;
+    const unknown = (): TopicPartition[] => places.filter((place) => !bounds.has(place));
+    const attempt = async (): Promise<void> => {
+      await bounds.refresh(unknown());
+      if (unknown().length > 0)
+        throw new KafkaFailure(CODES.LEADER_NOT_AVAILABLE, 'tell the ends of a new topic');
+    };
+    const stopped = (): boolean => cluster.closed;
+    await retrying(attempt, { forMs: BOUNDS_WITHIN_MS, stopped, refresh: () => cluster.refresh() }).catch(
+      () => {
+        for (const place of unknown())
+          bounds.note(place, { logStartOffset: 0, lastStableOffset: 0, highWatermark: 0 });
+      },
+    );
   }
 
   #infoOf(name: string, { id, leaders }: ClusterTopic, config: TopicConfig | undefined): TopicInfo {

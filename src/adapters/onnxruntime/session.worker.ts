@@ -30,7 +30,8 @@ interface Session {
 
 const { module } = workerData as { readonly module: string };
 const runtime = createRequire(module)(module) as Runtime;
-const sessions = new Map<number, Session>();
+/** With the runs that are under way, which finish before it is released. */
+const sessions = new Map<number, { readonly session: Session; readonly running: Set<Promise<unknown>> }>();
 
 class Refusal extends Error {
   readonly failure: Failure;
@@ -56,7 +57,7 @@ async function load(id: number, bytes: Uint8Array): Promise<LoadedSession> {
     const message = `ONNX Runtime gives tensors only here, and '${odd.name}' is none. Export the model without ZipMap (zipmap=False).`;
     throw new Refusal({ code: 'MODEL_UNSUPPORTED', message });
   }
-  sessions.set(id, session);
+  sessions.set(id, { session, running: new Set() });
   return { inputs: session.inputMetadata.map(specOf), outputs: session.outputMetadata.map(specOf) };
 }
 
@@ -68,16 +69,20 @@ function specOf({ name, type, shape }: RuntimeSpec): ValueSpec {
 }
 
 async function run(id: number, inputs: Values): Promise<Values> {
-  const session = sessions.get(id)!;
+  const { session, running } = sessions.get(id)!;
   const feeds = Object.fromEntries(
     Object.entries(inputs).map(([name, value]) => [name, toRuntime(name, value)]),
   );
-  const outputs = await session.run(feeds).catch((error: unknown) => {
+  const under = session.run(feeds);
+  running.add(under);
+  const outputs = await under.catch((error: unknown) => {
+    running.delete(under);
     throw new Refusal({
       code: 'INVALID_INPUT',
       message: `The model cannot work on these inputs: ${reasonOf(error)}.`,
     });
   });
+  running.delete(under);
   return Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, fromRuntime(value)]));
 }
 
@@ -104,9 +109,10 @@ function halvesOf(data: unknown): Float16Array {
 async function perform(message: ToThread): Promise<unknown> {
   if (message.kind === 'load') return load(message.session, message.bytes);
   if (message.kind === 'run') return run(message.session, message.inputs);
-  const session = sessions.get(message.session);
+  const found = sessions.get(message.session);
   sessions.delete(message.session);
-  return session?.release();
+  await Promise.allSettled(found?.running ?? []);
+  return found?.session.release();
 }
 
 parentPort?.on('message', async (message: ToThread) => {

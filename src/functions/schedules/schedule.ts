@@ -1,21 +1,15 @@
-import {
-  type Clock,
-  type Ids,
-  type Random,
-  type StateStore,
-  signal,
-  type Timer,
-} from '../../kernel/index.ts';
+import { type Clock, type Ids, type Random, signal, type Timer } from '../../kernel/index.ts';
 import type { Dispatcher, InvocationOutcome } from '../invocation.ts';
 import type { Calendar } from './cron.ts';
 import { foldTicks } from './due.ts';
+import type { ScheduleHome } from './shared.ts';
 import { keyOf, type ScheduleEntry, type ScheduleStore } from './store.ts';
 
 export interface ScheduleParts {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly random: Random;
-  readonly state: StateStore;
+  readonly leases: ScheduleHome['leases'];
   readonly store: ScheduleStore;
   readonly dispatcher: Dispatcher;
   /** Who holds the lease; another on every start of every node. */
@@ -86,6 +80,13 @@ export class Schedule {
     this.#options = options;
   }
 
+  /** What is stored may be another node's by now: looks at it at once. */
+  resume(entry: ScheduleEntry): void {
+    if (this.#running) return;
+    this.#note(entry);
+    this.#arm();
+  }
+
   /** Runs no more; what runs is waited for. */
   async stop(): Promise<void> {
     this.#removed = true;
@@ -128,21 +129,22 @@ export class Schedule {
 
   /** Resolves to how long to wait before looking again, where that is not until the next due time. */
   async #tryDue(): Promise<number | undefined> {
-    const { state, owner, clock } = this.#parts;
+    const { leases, owner, clock } = this.#parts;
     const lease = `schedule/${this.key}`;
-    const got = await state.acquireLease(lease, owner, LEASE_MS);
+    const got = await leases.acquireLease(lease, owner, LEASE_MS);
     if (got === undefined) return this.#yieldToOther();
     const renewal = this.#renew(lease);
     try {
       const stored = await this.#parts.store.read(this.key);
-      if (!stored || this.#removed) return undefined;
+      // Taken away by another node that has another version of the app.
+      if (!stored || this.#removed) return LOOK_EVERY_MS;
       this.#note(stored.entry);
       if (this.#dueMs === null || this.#dueMs > clock.now()) return undefined;
       await this.#attempt(stored.entry, stored.version);
       return undefined;
     } finally {
       renewal.cancel();
-      await state.releaseLease(lease, owner);
+      await leases.releaseLease(lease, owner);
     }
   }
 
@@ -157,11 +159,11 @@ export class Schedule {
   }
 
   #renew(lease: string): Timer {
-    const { clock, state, owner } = this.#parts;
+    const { clock, leases, owner } = this.#parts;
     let timer: Timer;
     const arm = (): void => {
       timer = clock.after(LEASE_MS / 3, () => {
-        state.acquireLease(lease, owner, LEASE_MS).then(arm, arm);
+        leases.acquireLease(lease, owner, LEASE_MS).then(arm, arm);
       });
     };
     arm();

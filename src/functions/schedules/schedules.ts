@@ -1,20 +1,22 @@
-import type {
-  AppVersion,
-  Clock,
-  CronTrigger,
-  Deployable,
-  EveryTrigger,
-  FunctionManifest,
-  Ids,
-  PlannedChange,
-  Random,
-  Service,
-  StateStore,
+import {
+  type AppVersion,
+  type Clock,
+  type CronTrigger,
+  type Deployable,
+  type EveryTrigger,
+  type FunctionManifest,
+  type Ids,
+  type PlannedChange,
+  type Random,
+  type Service,
+  type StateStore,
+  signal,
 } from '../../kernel/index.ts';
 import type { Dispatcher } from '../invocation.ts';
 import { type Calendar, cronCalendar, intervalCalendar } from './cron.ts';
 import { Schedule, type ScheduleOptions, type ScheduleParts } from './schedule.ts';
-import { createScheduleStore, keyOf } from './store.ts';
+import type { SharedHome } from './shared.ts';
+import { createScheduleStore, keyOf, type ScheduleEntry } from './store.ts';
 
 export interface SchedulesDependencies {
   readonly state: StateStore;
@@ -22,6 +24,8 @@ export interface SchedulesDependencies {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly random: Random;
+  /** Where several nodes share the log and not the state: then one of them runs the schedules of all. */
+  readonly shared?: SharedHome;
 }
 
 export interface ScheduleStatus {
@@ -48,14 +52,16 @@ export interface Schedules extends Service {
 type Timed = EveryTrigger | CronTrigger;
 
 export function createSchedules(dependencies: SchedulesDependencies): Schedules {
-  const { state, clock, ids } = dependencies;
-  const store = createScheduleStore(state);
+  const { state, clock, ids, shared } = dependencies;
+  const { store, leases } = shared ?? { store: createScheduleStore(state), leases: state };
   const schedules = new Map<string, Schedule>();
+  const offered = new Map<string, ScheduleOptions>();
   const waiters = new Set<() => void>();
   let refusing = false;
   const parts: ScheduleParts = {
     ...dependencies,
     store,
+    leases,
     owner: `schedules-${ids.next()}`,
     refusing: () => refusing,
     changed() {
@@ -77,22 +83,45 @@ export function createSchedules(dependencies: SchedulesDependencies): Schedules 
   const begin = async (options: ScheduleOptions): Promise<void> => {
     const key = keyOf(options);
     const running = schedules.get(key);
-    if (running) return running.change(options);
+    if (running) {
+      offered.set(key, options);
+      running.change(options);
+      return;
+    }
+    schedules.set(key, new Schedule(parts, options, await entryOf(options)));
+    offered.set(key, options);
+  };
+
+  /** What is stored already goes on where it was; what another node stores at this moment counts too. */
+  const entryOf = async (options: ScheduleOptions): Promise<ScheduleEntry> => {
     const { app, fn, spec, calendar } = options;
     const dueMs = calendar.next(clock.now()) ?? null;
     const fresh = { app, fn, spec, dueMs, tick: null, notBeforeMs: null };
-    // What is stored already goes on where it was; what another node stores at this moment counts too.
     await store.write(fresh, 0);
-    const stored = await store.read(key);
-    schedules.set(key, new Schedule(parts, options, stored?.entry ?? fresh));
+    return (await store.read(keyOf(options)))?.entry ?? fresh;
   };
+
+  const resume = async (): Promise<void> => {
+    for (const [key, options] of offered) schedules.get(key)?.resume(await entryOf(options));
+  };
+  shared?.onOwned(() => {
+    resume().catch((error) => {
+      const message =
+        'Schedules that this node has taken over could not be read; they are looked at when they are due.';
+      signal('platform.log', { level: 'error', room: 'functions', message, error });
+    });
+  });
 
   const apply = async (app: string, functions: readonly FunctionManifest[]): Promise<void> => {
     const wanted = new Map(timedTriggers(app, functions).map((options) => [keyOf(options), options]));
     const stored = (await store.ofApp(app)).map(({ entry }) => keyOf(entry));
-    const gone = stored.filter((key) => !wanted.has(key));
+    const here = [...offered].flatMap(([key, options]) => (options.app === app ? [key] : []));
+    const gone = [...new Set([...stored, ...here])].filter((key) => !wanted.has(key));
     const stopping = gone.map((key) => schedules.get(key)?.stop());
-    for (const key of gone) schedules.delete(key);
+    for (const key of gone) {
+      schedules.delete(key);
+      offered.delete(key);
+    }
     await store.remove(gone);
     await Promise.all(stopping);
     for (const options of wanted.values()) await begin(options);
@@ -112,12 +141,14 @@ export function createSchedules(dependencies: SchedulesDependencies): Schedules 
     get retryWaits() {
       return [...schedules.values()].some((schedule) => schedule.retryWaits);
     },
+    start: async () => shared?.start(),
     refuse() {
       refusing = true;
     },
     async stop() {
       refusing = true;
       await Promise.all([...schedules.values()].map((schedule) => schedule.stop()));
+      await shared?.stop();
     },
   };
 }

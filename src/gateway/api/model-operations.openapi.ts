@@ -100,7 +100,7 @@ export const MODEL_WATCH_OPERATIONS = {
           object({
             version: text(),
             reference: { enum: ['training', 'live', null] },
-            rows: object({ seen: number, open: number, late: number, skipped: number }),
+            rows: object({ seen: number, open: number, late: number, sampledOut: number, skipped: number }),
             drifting: list(text()),
             window: WINDOW,
           }),

@@ -196,8 +196,7 @@ function versionRoutes({ models, fileBytes }: ModelRoutesOptions): readonly Rout
       operation: MODEL_OPERATIONS.removeVersion,
       handle: async (context) => {
         const { model, version } = await found(context);
-        await registry.remove(model, version, context.get('principal').id);
-        await models.unload(model, version);
+        await models.remove(model, version, context.get('principal').id);
         return context.body(null, 204);
       },
     },

@@ -75,6 +75,11 @@ export const SCHEMAS: { readonly [name: string]: Json } = {
   ),
   Group: object({
     group: text(),
+    kind: {
+      enum: ['platform', 'classic', 'consumer', null],
+      description:
+        "Who its members are: the platform's own, or Kafka clients of either protocol; null before the first.",
+    },
     state: { enum: ['empty', 'rebalancing', 'stable'] },
     epoch: integer(),
     members: list(object({ member: text(), partitions: list(integer()) })),

@@ -167,6 +167,7 @@ function groupOf(stream: string, group: StreamGroup): object {
   );
   return {
     group: group.group,
+    kind: group.kind ?? null,
     state: group.state,
     epoch: group.epoch,
     members: group.members.map(({ memberId, partitions }) => ({

@@ -127,10 +127,13 @@ export class Compiler {
       if (!entry) throw invalid(`Nothing makes the output ${JSON.stringify(name)}`);
       return entry;
     });
-    const plan = new Plan({
-      ...{ slots: scope.slots, inputs, outputs: outputs.map(({ slot }) => slot), steps },
-      ...{ constants: scope.constants, captures: scope.captures.map(({ slot }) => slot) },
-    });
+    const plan = new Plan(
+      {
+        ...{ slots: scope.slots, inputs, outputs: outputs.map(({ slot }) => slot), steps },
+        ...{ constants: scope.constants, captures: scope.captures.map(({ slot }) => slot) },
+      },
+      this.budget,
+    );
     const constants = outputs.map(({ value }) => value);
     return { plan, captures: scope.captures.map(({ name }) => name), constants };
   }

@@ -1,5 +1,6 @@
 import { unsupported } from '../onnx/index.ts';
 import { arrayOf, bytesPerElement, elementCount, type TensorData, type TensorType } from '../tensor.ts';
+import { misfit, show } from './shapes.ts';
 
 /** What one run of a model may take: a file may come from anybody. */
 export interface EvaluatorLimits {
@@ -7,7 +8,7 @@ export interface EvaluatorLimits {
   readonly tensorBytes: number;
   /** All tensors that a run makes, those that are let go again too. */
   readonly runBytes: number;
-  /** Multiplications, comparisons and copies, roughly: 10^9 are in the order of seconds. */
+  /** Multiplications, comparisons and copies, roughly: 10^9 are in the order of a second. */
   readonly operations: number;
   /** Nodes after functions have been put in place of their calls. */
   readonly nodes: number;
@@ -16,7 +17,7 @@ export interface EvaluatorLimits {
 export const EVALUATOR_LIMITS: EvaluatorLimits = {
   tensorBytes: 2 ** 30,
   runBytes: 2 ** 33,
-  operations: 2e10,
+  operations: 1e10,
   nodes: 200_000,
 };
 
@@ -41,6 +42,10 @@ export class Budget {
 
   /** A new array for `dims`. */
   array(type: TensorType, dims: readonly number[]): Writable {
+    for (let dim = 0; dim < dims.length; dim += 1) {
+      const size = dims[dim]!;
+      if (!(size >= 0 && Number.isInteger(size))) throw misfit(`a tensor of ${show(dims)}`);
+    }
     const count = elementCount(dims);
     this.take(count * bytesPerElement(type));
     return arrayOf(type, count);

@@ -10,21 +10,24 @@ import { control } from './operators/control.ts';
 import { convolutions } from './operators/convolutions.ts';
 import { elementwise } from './operators/elementwise.ts';
 import { gathering } from './operators/gathering.ts';
+import { images } from './operators/images.ts';
 import { logic } from './operators/logic.ts';
 import { losses } from './operators/losses.ts';
 import { matrices } from './operators/matrices.ts';
 import { normalizations } from './operators/normalizations.ts';
+import { optimizers } from './operators/optimizers.ts';
 import { padding } from './operators/padding.ts';
 import { quantization } from './operators/quantization.ts';
 import { recurrences } from './operators/recurrent.ts';
 import { reductions } from './operators/reductions.ts';
 import { sequences } from './operators/sequences.ts';
 import { shaping } from './operators/shaping.ts';
+import { signals } from './operators/signals.ts';
 import { texts } from './operators/texts.ts';
 
 /** Newest version of each domain whose operators mean what they mean here. */
 export const DOMAINS: { readonly [domain: string]: number } = {
-  '': 25,
+  '': 26,
   'ai.onnx.ml': 5,
   'ai.onnx.preview.training': 1,
 };
@@ -37,6 +40,7 @@ const TABLES: { readonly [domain: string]: readonly Operators[] } = {
     convolutions,
     elementwise,
     gathering,
+    images,
     logic,
     losses,
     matrices,
@@ -47,8 +51,10 @@ const TABLES: { readonly [domain: string]: readonly Operators[] } = {
     reductions,
     sequences,
     shaping,
+    signals,
     texts,
   ],
+  'ai.onnx.preview.training': [optimizers],
   'ai.onnx.ml': [features, labels, linear, trees, vectors],
 };
 

@@ -1,5 +1,6 @@
 import { isMillraceError } from '../../kernel/index.ts';
 import type { Value } from '../tensor.ts';
+import type { Budget } from './limits.ts';
 import type { Kernel, NodeFacts, SubGraph } from './operator.ts';
 import { misfit } from './shapes.ts';
 
@@ -28,6 +29,9 @@ export interface PlanParts {
   readonly steps: readonly Step[];
 }
 
+/** What a step costs beside what its operator counts, so that a loop without an end is stopped however little it does. */
+const STEP_OPERATIONS = 1000;
+
 /**
  * A graph in the order in which it runs: each step reads slots of a frame and writes others. Plans are synchronous and never
  * run inside themselves, so one frame per plan is enough.
@@ -37,10 +41,12 @@ export class Plan implements SubGraph {
   readonly outputCount: number;
   readonly parts: PlanParts;
   readonly #frame: (Value | undefined)[];
+  readonly #budget: Budget;
   #captured: readonly (Value | undefined)[] = [];
 
-  constructor(parts: PlanParts) {
+  constructor(parts: PlanParts, budget: Budget) {
     this.parts = parts;
+    this.#budget = budget;
     this.inputCount = parts.inputs.length;
     this.outputCount = parts.outputs.length;
     this.#frame = new Array(parts.slots).fill(undefined);
@@ -56,6 +62,7 @@ export class Plan implements SubGraph {
   run(inputs: readonly (Value | undefined)[]): (Value | undefined)[] {
     const parts = this.parts;
     const frame = this.#frame;
+    this.#budget.work(STEP_OPERATIONS * (1 + parts.steps.length));
     for (let index = 0; index < parts.inputs.length; index += 1) frame[parts.inputs[index]!] = inputs[index];
     for (let index = 0; index < parts.captures.length; index += 1) {
       frame[parts.captures[index]!] = this.#captured[index];

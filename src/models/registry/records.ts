@@ -51,6 +51,7 @@ export interface VersionRecord {
 export interface Measured {
   readonly engine: string;
   readonly place: 'caller' | 'worker';
+  readonly reason: string;
   /** Whether nothing that may have come since could be worth a comparison. */
   readonly settled: boolean;
 }

@@ -27,8 +27,8 @@ export interface OpenedModel {
   readonly measured: Measured;
 }
 
-/** Reading trees of this size takes a few milliseconds: larger files are read, and run, in a worker. */
-const MOST_CALLER_BYTES = 128 * 1024;
+/** Compiling trees of this size takes about ten milliseconds, once a load: larger files are read, and run, in a worker. */
+const MOST_CALLER_BYTES = 384 * 1024;
 /** A run in the caller's thread may take this long. */
 const MOST_CALLER_MICROS = 1500;
 /** From here on it is worth while to see whether the native runtime is faster. */
@@ -65,10 +65,10 @@ async function openAgain(
     const model = await engine?.load(bytes);
     if (!model) return undefined;
     const rowMicros = await measure(model, clock);
-    const reason = 'it was the fastest when the version was registered';
+    const { place, reason } = before;
     return {
       model,
-      tier: { engine: before.engine, place: before.place, rowMicros, reason },
+      tier: { engine: before.engine, place, rowMicros, reason },
       measured: before,
     };
   } catch (error) {
@@ -114,10 +114,10 @@ async function compare(bytes: Uint8Array, engines: Engines, clock: Clock): Promi
   const chosen = fastest(candidates, here);
   for (const candidate of candidates) if (candidate !== chosen) await candidate.model.close();
   if (chosen) {
-    const { engine, place } = chosen.tier;
+    const { engine, place, reason } = chosen.tier;
     const settled =
       chosen.micros <= NATIVE_WORTH_MICROS || candidates.some(({ tier }) => tier.engine !== 'typescript');
-    return { model: chosen.model, tier: chosen.tier, measured: { engine, place, settled } };
+    return { model: chosen.model, tier: chosen.tier, measured: { engine, place, reason, settled } };
   }
   throw unsupported ?? new MillraceError('MODEL_UNSUPPORTED', 'There is no engine for models here.');
 }

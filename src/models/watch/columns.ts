@@ -1,5 +1,5 @@
 import { isTensor, type Tensor, type Value } from '../tensor.ts';
-import { type CellValue, encoderOf } from './cells.ts';
+import { type CellValue, type Encoder, encoderOf } from './cells.ts';
 import type { ColumnReference } from './reference.ts';
 
 /** Inputs or outputs of some rows, by name. */
@@ -74,28 +74,70 @@ export function createBatchEncoder(
   offset: number,
   width: number,
 ): BatchEncoder {
-  const byName = new Map(sources.map((source) => [source.column, source]));
-  const plan = columns.map((column) => ({
-    source: byName.get(column.name),
-    numeric: column.kind === 'numeric',
-    encode: encoderOf(column),
-  }));
+  const runs = runsOf(columns, sources, offset);
   return {
     encode(batch, rows, from, to, block, start) {
-      for (let index = 0; index < plan.length; index++) {
-        const { source, numeric, encode } = plan[index]!;
-        const found = source && batch[source.value];
-        let place = start * width + offset + index;
-        if (numeric && found && isTensor(found) && found.data instanceof Float32Array) {
-          place = copyNumbers(found.data, rows, from, to, source.at, block, place, width);
-          continue;
-        }
-        for (let row = from; row < to; row++, place += width) {
-          block[place] = encode(found && valueAt(batch, source, row, rows));
-        }
+      for (const run of runs) {
+        const found = run.source && batch[run.source.value];
+        const begin = start * width + run.place;
+        if (run.numeric && found && isTensor(found) && found.data instanceof Float32Array) {
+          copyNumbers(found.data, rows, from, to, run, block, begin, width);
+        } else encodeValues(batch, rows, from, to, run, block, begin, width);
       }
     },
   };
+}
+
+/** Columns that stand side by side in the batch and in the block alike. */
+interface Run {
+  /** Of the first of them; undefined: the batches have not got it. */
+  readonly source: ColumnSource | undefined;
+  readonly numeric: boolean;
+  /** Place of the first in a row of the block. */
+  readonly place: number;
+  readonly encoders: Encoder[];
+}
+
+function runsOf(
+  columns: readonly ColumnReference[],
+  sources: readonly ColumnSource[],
+  offset: number,
+): readonly Run[] {
+  const byName = new Map(sources.map((source) => [source.column, source]));
+  const runs: Run[] = [];
+  for (const [index, column] of columns.entries()) {
+    const source = byName.get(column.name);
+    const numeric = column.kind === 'numeric';
+    const last = runs.at(-1);
+    const goesOn =
+      last?.source &&
+      source?.key === undefined &&
+      last.source.key === undefined &&
+      last.numeric === numeric &&
+      last.source.value === source?.value &&
+      last.source.at + last.encoders.length === source.at;
+    if (goesOn) last.encoders.push(encoderOf(column));
+    else runs.push({ source, numeric, place: offset + index, encoders: [encoderOf(column)] });
+  }
+  return runs;
+}
+
+function encodeValues(
+  batch: Batch,
+  rows: number,
+  from: number,
+  to: number,
+  { source, encoders }: Run,
+  block: Float32Array,
+  begin: number,
+  width: number,
+): void {
+  for (const [index, encode] of encoders.entries()) {
+    const own = source && { ...source, at: source.at + index };
+    for (let row = from, place = begin + index; row < to; row++, place += width) {
+      block[place] = encode(own && valueAt(batch, own, row, rows));
+    }
+  }
 }
 
 function copyNumbers(
@@ -103,17 +145,19 @@ function copyNumbers(
   rows: number,
   from: number,
   to: number,
-  at: number,
+  { source, encoders }: Run,
   block: Float32Array,
-  start: number,
+  begin: number,
   width: number,
-): number {
+): void {
   const stride = data.length / rows;
-  let place = start;
-  for (let row = from, read = from * stride + at; row < to; row++, read += stride, place += width) {
-    const value = data[read]!;
-    // Infinities are missing, as in the reference.
-    block[place] = value - value === 0 ? value : Number.NaN;
+  const count = encoders.length;
+  for (let row = from, place = begin; row < to; row++, place += width) {
+    const read = row * stride + source!.at;
+    for (let column = 0; column < count; column++) {
+      const value = data[read + column]!;
+      // Infinities are missing, as in the reference.
+      block[place + column] = value - value === 0 ? value : Number.NaN;
+    }
   }
-  return place;
 }

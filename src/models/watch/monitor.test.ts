@@ -161,6 +161,29 @@ describe('watching a version', () => {
     assert.deepEqual(drifting(under.windows[0]!), ['wealth']);
   });
 
+  it('counts a part of the calls, evenly, when there are more rows than it needs', async () => {
+    await using under = watching({
+      reference: reference(),
+      windows: { rows: 1000, everyMs: null, leastRows: 500 },
+    });
+    const second = (at: number): void => {
+      for (let call = 0; call < 500; call++) under.observe(2000, at);
+      under.monitor.tick(at + 1000);
+    };
+    for (let call = 0; call < 10; call++) under.observe(2000, 0);
+    under.monitor.tick(1000);
+    await under.monitor.settled();
+    assert.equal(under.monitor.rows.sampledOut, 0);
+    second(1000);
+    await under.monitor.settled();
+    const before = under.monitor.rows;
+    second(2000);
+    await under.monitor.settled();
+    // Three columns of a million rows are thirty times what is counted a second.
+    const share = 1 - (under.monitor.rows.sampledOut - before.sampledOut) / 1_000_000;
+    assert.ok(Math.abs(share - 1 / 30) < 0.01, `${share}`);
+  });
+
   it('skips rows, and says how many, when they come faster than they can be counted', async () => {
     await using under = watching({ reference: reference() });
     // 20 blocks at once, of which eight may wait.

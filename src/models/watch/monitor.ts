@@ -49,11 +49,12 @@ export interface Monitor {
   readonly reference: Reference | undefined;
   /** The last window that was judged. */
   readonly last: JudgedWindow | undefined;
-  /** Rows seen, rows that wait for their window, rows too late for theirs, rows that were not counted because too many came. */
+  /** Rows seen, rows that wait for their window, rows too late for theirs, rows that were left out of the sample, rows that were not counted because too many came at once. */
   readonly rows: {
     readonly seen: number;
     readonly open: number;
     readonly late: number;
+    readonly sampledOut: number;
     readonly skipped: number;
   };
   observe(inputs: Batch, outputs: Batch, rows: number, timeMs: number): void;
@@ -83,8 +84,13 @@ const BLOCK_VALUES = 32_768;
 const INLINE_VALUES = 2048;
 /** Blocks that may wait to be counted. */
 const MOST_BLOCKS = 8;
+/**
+ * Values a second that are counted, less than a percent of a core. Of more, a part of the calls is counted, evenly: an hour of ten
+ * thousand rows a second says nothing that ten million rows would not.
+ */
+const VALUES_PER_SECOND = 100_000;
 /** Most values that are kept while a reference is learned. */
-const LEARN_VALUES = 2_000_000;
+const LEARN_VALUES = 200_000;
 
 interface Block {
   readonly values: Float32Array<ArrayBuffer>;
@@ -106,7 +112,9 @@ export function createMonitor(parts: MonitorParts): Monitor {
       return counting?.last;
     },
     get rows() {
-      return counting ? counting.rows() : { seen: learning!.rows, open: learning!.rows, late: 0, skipped: 0 };
+      return counting
+        ? counting.rows()
+        : { seen: learning!.rows, open: learning!.rows, late: 0, sampledOut: 0, skipped: 0 };
     },
     observe(inputs, outputs, rows, timeMs) {
       if (rows === 0) return;
@@ -185,6 +193,7 @@ function createCounting(parts: MonitorParts, reference: Reference) {
   let waiting = 0;
   let seen = 0;
   let skipped = 0;
+  const sample = createSample(width);
   /** Rows until the window is full: a block never reaches into the next one. */
   const windowRows = Math.max(options.windows.rows ?? Number.POSITIVE_INFINITY, options.windows.leastRows);
   let room = windowRows;
@@ -255,10 +264,17 @@ function createCounting(parts: MonitorParts, reference: Reference) {
     get last() {
       return last;
     },
-    rows: () => ({ seen, open: windows.openRows + (block?.rows ?? 0), late: windows.late, skipped }),
+    rows: () => ({
+      seen,
+      sampledOut: sample.out,
+      open: windows.openRows + (block?.rows ?? 0),
+      late: windows.late,
+      skipped,
+    }),
     observe(inputs: Batch, outputs: Batch, rows: number, timeMs: number): void {
       encoders ??= encodersFor(inputs, outputs, rows);
       seen += rows;
+      if (!sample.takes(rows)) return;
       for (let from = 0; from < rows; ) {
         if (waiting >= MOST_BLOCKS) {
           skipped += rows - from;
@@ -278,6 +294,7 @@ function createCounting(parts: MonitorParts, reference: Reference) {
       }
     },
     tick(nowMs: number): void {
+      sample.tick(nowMs);
       flush();
       queue(async () => {
         for (const window of windows.tick(nowMs)) await judge(window);
@@ -286,6 +303,37 @@ function createCounting(parts: MonitorParts, reference: Reference) {
     settled(): Promise<void> {
       flush();
       return tail;
+    },
+  };
+}
+
+/** Which calls are counted when there are too many: of those of a second, as many as those of the second before allow. */
+function createSample(width: number) {
+  let share = 1;
+  let due = 0;
+  let rowsSinceTick = 0;
+  let tickedMs: number | undefined;
+  let out = 0;
+  return {
+    get out() {
+      return out;
+    },
+    takes(rows: number): boolean {
+      rowsSinceTick += rows;
+      due += share;
+      if (due >= 1) {
+        due -= 1;
+        return true;
+      }
+      out += rows;
+      return false;
+    },
+    tick(nowMs: number): void {
+      const seconds = tickedMs === undefined ? 1 : Math.max(0.001, (nowMs - tickedMs) / 1000);
+      const perSecond = (rowsSinceTick * width) / seconds;
+      share = Math.min(1, VALUES_PER_SECOND / Math.max(1, perSecond));
+      tickedMs = nowMs;
+      rowsSinceTick = 0;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { type Clock, type JsonSchema, MillraceError, signal } from '../../kernel/index.ts';
+import { type Clock, isMillraceError, type JsonSchema, MillraceError, signal } from '../../kernel/index.ts';
 import { type KeyPath, parseKeyPath } from '../json/key-path.ts';
 import type { LogStore, TopicInfo } from '../port.ts';
 import { checkEvolution } from '../schema/compatibility.ts';
@@ -229,10 +229,21 @@ export class Registry {
       ? differs
         ? await this.#log.topics.alter(name, { ...(grows ? { partitions } : {}), config })
         : topic
-      : await this.#log.topics.create({ name, partitions, config, internal });
+      : await this.#make({ name, partitions, config, internal });
     const stored = { ...next, topicId: made.id };
     await this.#repository.save(stored, newSchema);
     this.#definitions.set(name, stored);
+  }
+
+  /** On a log that several nodes share, another may have made the topic a moment ago: what it made is as good. */
+  async #make(spec: Parameters<LogStore['topics']['create']>[0]): Promise<TopicInfo> {
+    try {
+      return await this.#log.topics.create(spec);
+    } catch (error) {
+      const there = this.#log.topics.find(spec.name);
+      if (!there || !isMillraceError(error, 'STREAM_EXISTS')) throw error;
+      return there;
+    }
   }
 
   async #forget(name: string): Promise<void> {

@@ -377,5 +377,5 @@ export const treeRows = { classifier, treeRegressor, treeEnsemble };
 export const trees: Operators = {
   TreeEnsembleClassifier: classifierOperator(classifier),
   TreeEnsembleRegressor: regressorOperator(treeRegressor),
-  TreeEnsemble: regressorOperator(treeEnsemble, true),
+  TreeEnsemble: { ...regressorOperator(treeEnsemble, true), since: 5 },
 };

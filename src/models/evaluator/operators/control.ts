@@ -29,9 +29,6 @@ const ifElse: Operator = {
   },
 };
 
-/** Each turn of a loop counts as work, so that one without an end is stopped. */
-const TURN_OPERATIONS = 200;
-
 /** Tensors of every turn as one, with the turns as a new axis. */
 function stack(values: readonly Tensor[], axis: number, node: NodeFacts): Tensor {
   if (values.length === 0) throw misfit('a loop without a turn where its results have to be joined');
@@ -54,7 +51,6 @@ const loop: Operator = {
       let state: readonly (Value | undefined)[] = initial;
       const scanned: Tensor[][] = Array.from({ length: body.outputCount - 1 - initial.length }, () => []);
       for (let turn = 0; turn < count && holds; turn += 1) {
-        node.budget.work(TURN_OPERATIONS);
         const condition: Tensor = { type: 'bool', dims: [], data: Uint8Array.of(1) };
         const results = body.run([int64([], [turn]), condition, ...state]);
         holds = truthOf(results[0]);
@@ -117,7 +113,6 @@ function scanOnce(
   const backwards = (index: number): boolean =>
     node.opset < 9 ? setting('directions', index) === 1 : setting('scan_input_directions', index) === 1;
   for (let turn = 0; turn < length; turn += 1) {
-    node.budget.work(TURN_OPERATIONS);
     const items = sequences.map((each, index) => {
       const [axis, place] = [axes[index]!, backwards(index) ? length - 1 - turn : turn];
       const dims = each.dims.filter((_, dim) => dim !== axis);
@@ -145,7 +140,6 @@ const sequenceMap: Operator = {
         throw misfit('something else where it takes a sequence');
       const lists: Value[][] = Array.from({ length: body.outputCount }, () => []);
       for (const [index] of first.items.entries()) {
-        node.budget.work(TURN_OPERATIONS);
         const items = inputs.map((input) =>
           input && !isTensor(input) && input.kind === 'sequence' ? input.items[index] : input,
         );

@@ -9,7 +9,7 @@ import {
   rounded,
   tensorOperator,
 } from '../operator.ts';
-import { broadcastDims, misfit, sameDims } from '../shapes.ts';
+import { broadcastDims, misfit, sameDims, show } from '../shapes.ts';
 
 /** An expression over `x` and `y` for each family of element types; absent: the operator does not take them. */
 interface Expressions {
@@ -61,13 +61,14 @@ export function lineUp(node: NodeFacts): (x: Tensor, y: Tensor) => Tensor {
   const axis = node.int('axis', 0);
   return (x, y) => {
     const start = axis < 0 ? axis + x.dims.length : axis;
-    const trailing = Math.max(0, x.dims.length - start - y.dims.length);
+    const trailing = x.dims.length - start - y.dims.length;
+    if (!(start >= 0 && trailing >= 0)) throw misfit(`axis ${axis} for ${show(y.dims)} in ${show(x.dims)}`);
     return { ...y, dims: [...y.dims, ...new Array<number>(trailing).fill(1)] };
   };
 }
 
-function binary(expressions: Expressions): Operator {
-  return tensorOperator(1, 2, (node) => {
+function binary(expressions: Expressions, since = 1): Operator {
+  return tensorOperator(since, 2, (node) => {
     const combine = combiner(node.budget, expressions);
     const align = lineUp(node);
     return (x, y) => combine(x!, align(x!, y!));
@@ -176,9 +177,9 @@ export const elementwise: Operators = {
   Pow: power,
   Mod: modulo,
   BitShift: shift,
-  BitwiseAnd: binary({ integer: 'x & y', big: 'x & y' }),
-  BitwiseOr: binary({ integer: 'x | y', big: 'x | y' }),
-  BitwiseXor: binary({ integer: 'x ^ y', big: 'x ^ y' }),
+  BitwiseAnd: binary({ integer: 'x & y', big: 'x & y' }, 18),
+  BitwiseOr: binary({ integer: 'x | y', big: 'x | y' }, 18),
+  BitwiseXor: binary({ integer: 'x ^ y', big: 'x ^ y' }, 18),
   PRelu: leakyBySlope,
   Max: variadic({ float: 'Math.max(x, y)', integer: larger, big: larger }),
   Min: variadic({ float: 'Math.min(x, y)', integer: smaller, big: smaller }),

@@ -354,7 +354,7 @@ export const gathering: Operators = {
   GatherElements: gatherElements,
   GatherND: gatherNd,
   Scatter: scatterElements,
-  ScatterElements: scatterElements,
+  ScatterElements: { ...scatterElements, since: 11 },
   ScatterND: scatterNd,
   TensorScatter: tensorScatter,
   Compress: compress,

@@ -284,7 +284,7 @@ export const reductions: Operators = {
     0,
   ),
   CumProd: running(
-    25,
+    26,
     (sum, value) => sum * value,
     (sum, value) => sum * value,
     1,

@@ -56,7 +56,9 @@ const tfIdf = tensorOperator(9, 1, (node) => {
   const skips = node.int('max_skip_count', 0);
   const mode = node.string('mode', 'TF');
   return (x) => {
+    if (x!.dims.length > 2) throw misfit(`items of ${show(x!.dims)}`);
     const rows = x!.dims.length === 2 ? x!.dims[0]! : 1;
+    node.budget.work(x!.data.length * 100);
     const width = x!.dims.at(-1) ?? 0;
     const out = node.budget.array('float32', [rows, grams.size]) as Float32Array;
     const items = Array.from({ length: x!.data.length }, (_, index) => keyAt(x!, index));

@@ -11,14 +11,10 @@ export interface Binning {
   readonly categorical: boolean;
 }
 
-/**
- * The rows as codes, twice: row by row (`codes[row × columns + column]`) for histograms, which read all columns of a
- * row, and column by column (`byColumn[column × rows + row]`) to divide rows, which reads one column of them.
- */
+/** The rows as codes, column by column: `byColumn[column × rows + row]`. */
 export interface BinnedMatrix {
   readonly rows: number;
   readonly columns: readonly (Binning & { readonly hasMissing: boolean })[];
-  readonly codes: Uint8Array;
   readonly byColumn: Uint8Array;
 }
 
@@ -42,17 +38,14 @@ export function applyBinnings(
   binnings: readonly Binning[],
   rows: number,
 ): BinnedMatrix {
-  const width = columns.length;
-  const codes = new Uint8Array(rows * width);
-  const byColumn = new Uint8Array(rows * width);
+  const byColumn = new Uint8Array(rows * columns.length);
   const binned = columns.map((column, place) => {
     const binning = binnings[place]!;
     const ofColumn = byColumn.subarray(place * rows, (place + 1) * rows);
     fillCodes(ofColumn, column, binning);
-    for (let row = 0, cell = place; row < rows; row++, cell += width) codes[cell] = ofColumn[row]!;
     return { ...binning, hasMissing: ofColumn.includes(binning.bins) };
   });
-  return { rows, columns: binned, codes, byColumn };
+  return { rows, columns: binned, byColumn };
 }
 
 function fillCodes(codes: Uint8Array, column: Column, { cuts, bins, categorical }: Binning): void {

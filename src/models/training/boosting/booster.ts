@@ -184,19 +184,18 @@ function weightsOf(
 /** Adds what a tree says of each row, walking it by bins: codes are compared, not values. */
 function addTree(
   scores: Float64Array,
-  { codes, columns, rows }: BinnedMatrix,
+  { byColumn, columns, rows }: BinnedMatrix,
   tree: Tree,
   bins: Int32Array,
   output: number,
   outputs: number,
 ): void {
-  const width = columns.length;
   for (let row = 0; row < rows; row++) {
     let node = 0;
     while (tree.left[node]! >= 0) {
       const feature = tree.feature[node]!;
       const column = columns[feature]!;
-      const code = codes[row * width + feature]!;
+      const code = byColumn[feature * rows + row]!;
       const bin = bins[node]!;
       const goesLeft =
         code === column.bins ? tree.missingLeft[node] === 1 : column.categorical ? code === bin : code <= bin;

@@ -1,6 +1,6 @@
 import type { Tree } from '../trees.ts';
 import type { BinnedMatrix, Binning } from './bins.ts';
-import { addRows, type HistogramLayout, layoutOf, subtract } from './histogram.ts';
+import { addRows, type Cells, cellsOf, type HistogramLayout, layoutOf, subtract } from './histogram.ts';
 import type { BoostingSettings } from './settings.ts';
 import { type Bounds, leafValue, type Split, SplitFinder, type Sums } from './split.ts';
 
@@ -37,6 +37,7 @@ export class TreeGrower {
   readonly #settings: BoostingSettings;
   readonly #monotone: Int8Array;
   readonly #layout: HistogramLayout;
+  readonly #cells: Cells;
   readonly #finder: SplitFinder;
   readonly #pool: Float64Array[] = [];
   /** Histograms that leaves hold. */
@@ -50,6 +51,7 @@ export class TreeGrower {
     this.#settings = settings;
     this.#monotone = monotone;
     this.#layout = layoutOf(matrix);
+    this.#cells = cellsOf(matrix, this.#layout);
     this.#finder = new SplitFinder(matrix.columns, this.#layout, settings, monotone);
     this.#order = new Int32Array(matrix.rows);
     this.#aside = new Int32Array(matrix.rows);
@@ -218,7 +220,17 @@ export class TreeGrower {
     const histogram = leaf.histogram!;
     histogram.fill(0);
     const { begin, end } = leaf;
-    addRows(histogram, this.#layout, this.#matrix, features, this.#order, begin, end, gradients, hessians);
+    addRows(
+      histogram,
+      this.#cells,
+      this.#matrix.columns.length,
+      features,
+      this.#order,
+      begin,
+      end,
+      gradients,
+      hessians,
+    );
   }
 
   #takeHistogram(): Float64Array {

@@ -19,17 +19,37 @@ export function layoutOf({ columns }: BinnedMatrix): HistogramLayout {
   return { offsets, length };
 }
 
+/** For each row and column, `[row × columns + column]`, the place in a histogram that its value counts in. */
+export type Cells = Uint16Array | Uint32Array;
+
+export function cellsOf(
+  { byColumn, rows, columns }: BinnedMatrix,
+  { offsets, length }: HistogramLayout,
+): Cells {
+  const width = columns.length;
+  const cells = length <= 65_536 ? new Uint16Array(rows * width) : new Uint32Array(rows * width);
+  for (let feature = 0; feature < width; feature++) {
+    const offset = offsets[feature]!;
+    const first = feature * rows;
+    for (let row = 0, place = feature; row < rows; row++, place += width) {
+      cells[place] = offset + byColumn[first + row]! * CELL;
+    }
+  }
+  return cells;
+}
+
 /** So many columns' bins stay in a core's second cache while rows pass by. */
 const BLOCK_COLUMNS = 64;
 
 /**
  * Adds the rows `order[begin..end)` to the bins of some columns. Going row by row, not column by column, is three times
- * faster: a row's codes lie in one cache line, and additions to different columns do not wait for each other.
+ * faster: a row's cells lie in one or two cache lines, and additions to different columns do not wait for each other.
+ * That a value's place is looked up, not computed, makes it twice as fast again.
  */
 export function addRows(
   histogram: Float64Array,
-  { offsets }: HistogramLayout,
-  { codes, columns }: BinnedMatrix,
+  cells: Cells,
+  width: number,
   features: Int32Array,
   order: Int32Array,
   begin: number,
@@ -37,8 +57,10 @@ export function addRows(
   gradients: Float32Array,
   hessians: Float32Array,
 ): void {
-  const width = columns.length;
-  const places = features.map((feature) => offsets[feature]!);
+  if (features.length === width && width <= BLOCK_COLUMNS) {
+    addWholeRows(histogram, cells, width, order, begin, end, gradients, hessians);
+    return;
+  }
   for (let from = 0; from < features.length; from += BLOCK_COLUMNS) {
     const to = Math.min(features.length, from + BLOCK_COLUMNS);
     for (let place = begin; place < end; place++) {
@@ -47,10 +69,33 @@ export function addRows(
       const hessian = hessians[row]!;
       const first = row * width;
       for (let each = from; each < to; each++) {
-        const cell = places[each]! + codes[first + features[each]!]! * CELL;
+        const cell = cells[first + features[each]!]!;
         histogram[cell]! += gradient;
         histogram[cell + 1]! += hessian;
       }
+    }
+  }
+}
+
+function addWholeRows(
+  histogram: Float64Array,
+  cells: Cells,
+  width: number,
+  order: Int32Array,
+  begin: number,
+  end: number,
+  gradients: Float32Array,
+  hessians: Float32Array,
+): void {
+  for (let place = begin; place < end; place++) {
+    const row = order[place]!;
+    const gradient = gradients[row]!;
+    const hessian = hessians[row]!;
+    const last = (row + 1) * width;
+    for (let each = row * width; each < last; each++) {
+      const cell = cells[each]!;
+      histogram[cell]! += gradient;
+      histogram[cell + 1]! += hessian;
     }
   }
 }
