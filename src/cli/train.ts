@@ -21,7 +21,7 @@ interface Plan {
 const TEXTS = {
   from: ['FILE', 'rows: CSV with a header or NDJSON, packed (.gz) or not'],
   stream: ['STREAM', 'rows: the values of its records, read from the platform'],
-  records: ['N', 'most records to read of a stream (1000000)'],
+  records: ['N', 'most records to read of a stream, the newest (1000000)'],
   module: ['APP.TS', 'the app that declares the model (app.ts)'],
   algorithm: [
     'NAME',
