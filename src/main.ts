@@ -379,8 +379,7 @@ export async function loadConfig(sources: {
 /** `MILLRACE_*` variables that the command line and the tests read themselves. */
 const CLIENT_VARIABLES = ['MILLRACE_URL', 'MILLRACE_TOKEN', 'MILLRACE_FAULTS', 'MILLRACE_BENCH_DIR'];
 
-/** Learning in this process, for the command line. */
-export { readTrainingFile, readTrainingRows, trainModel } from './models/index.ts';
+export { trainApart } from './main/models.ts';
 
 /** Reads all stored data of a platform that is not running, or the records of its cluster. Throws DATA_FOLDER_LOCKED while one is. */
 export async function verifyDataFolder(config: PlatformConfig): Promise<VerifyReport> {

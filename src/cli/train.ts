@@ -1,25 +1,27 @@
 import { writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type BuiltApp, createBuilder } from '../build/index.ts';
-import type { trainModel } from '../main.ts';
+import type { trainApart } from '../main.ts';
 import { appModule } from './app-source.ts';
 import { type Command, type CommandCall, textOption } from './command.ts';
 import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
 import { historyOf } from './history.ts';
 
-type Spec = Parameters<typeof trainModel>[0];
-type Trained = ReturnType<typeof trainModel>;
+type Spec = Parameters<typeof trainApart>[0];
+type Trained = Awaited<ReturnType<typeof trainApart>>;
 
 /** What is to be learnt, and where the rows are. */
 interface Plan {
   readonly spec: Spec;
   readonly from: { readonly file: string } | { readonly stream: string };
+  /** How the app wants the model to be served. */
+  readonly serving?: object;
 }
 
 const TEXTS = {
   from: ['FILE', 'rows: CSV with a header or NDJSON, packed (.gz) or not'],
   stream: ['STREAM', 'rows: the values of its records, read from the platform'],
-  records: ['N', 'most records to read of a stream (1000000)'],
+  records: ['N', 'most records to read of a stream, the newest (1000000)'],
   module: ['APP.TS', 'the app that declares the model (app.ts)'],
   algorithm: [
     'NAME',
@@ -59,10 +61,10 @@ export const command: Command = {
       throw wrongUsage('Name the MODEL to register a version of, or a file to write with --out.');
     }
     const plan = await planOf(call);
-    const { trained, rows } = await learn(call, plan);
+    const trained = await learn(call, plan);
     if (out !== undefined) await writeFile(out, trained.onnx);
     const version = out === undefined ? await register(call, plan, trained) : undefined;
-    const { metrics, importance, facts } = trained;
+    const { rows, metrics, importance, facts } = trained;
     const report = { ...(out === undefined ? { version } : { out }), rows, metrics, importance, facts };
     await call.terminal.out(call.json ? `${JSON.stringify(report)}\n` : render(report));
     return 0;
@@ -93,7 +95,7 @@ async function planOf(call: CommandCall): Promise<Plan> {
     ...(features ? { features } : {}),
     settings,
   };
-  return { from, spec: spec as Spec };
+  return { from, spec: spec as Spec, ...(declared?.serving ? { serving: declared.serving } : {}) };
 }
 
 /** What the app says of the model; undefined when flags say it all. */
@@ -104,16 +106,17 @@ async function declaredPlan(call: CommandCall): Promise<(Partial<Plan> & { spec:
   if (name === undefined || (module === undefined && saysAll)) return undefined;
   const path = appModule(module);
   const { manifest } = await build(path);
-  const training = manifest.models?.find((model) => model.name === name)?.training;
-  if (!training) {
+  const declared = manifest.models?.find((model) => model.name === name);
+  if (!declared?.training) {
     throw new CommandError(
       3,
       `${path} declares no model '${name}' with a training. Add train: boostedTrees({ label, from }), or say it all by --from and --label.`,
     );
   }
+  const { serving, training } = declared;
   const { from, ...spec } = training as unknown as Spec & { from?: { file?: string; stream?: string } };
-  if (from?.file !== undefined) return { spec, from: { file: resolve(dirname(path), from.file) } };
-  return from?.stream === undefined ? { spec } : { spec, from: { stream: from.stream } };
+  if (from?.file !== undefined) return { spec, serving, from: { file: resolve(dirname(path), from.file) } };
+  return from?.stream === undefined ? { spec, serving } : { spec, serving, from: { stream: from.stream } };
 }
 
 async function build(path: string): Promise<BuiltApp> {
@@ -155,34 +158,43 @@ function settingsOf(text: string | undefined): { [name: string]: unknown } {
 /** How often progress is told. */
 const TELL_MS = 1000;
 
-async function learn(
-  call: CommandCall,
-  { spec, from }: Plan,
-): Promise<{ trained: Trained; rows: Trained['rows'] }> {
-  const { readTrainingFile, readTrainingRows, trainModel } = await import('../main.ts');
+async function learn(call: CommandCall, { spec, from }: Plan): Promise<Trained> {
+  const { trainApart } = await import('../main.ts');
+  const { interrupted } = call.terminal;
   const records = numberOption(call, 'records') ?? 1_000_000;
-  const dataset =
+  const source =
     'file' in from
-      ? await readTrainingFile(from.file, spec)
-      : readTrainingRows(await historyOf(call.client, from.stream, records), spec);
-  call.terminal.note(`${dataset.rows} rows of ${dataset.columns.length || 1} columns`);
+      ? ({ kind: 'file', path: resolve(from.file) } as const)
+      : ({ kind: 'rows', rows: await historyOf(call.client, from.stream, records) } as const);
   let told = performance.now();
-  const trained = trainModel(spec, dataset, ({ done, of, loss }) => {
-    if (performance.now() - told < TELL_MS) return;
-    told = performance.now();
-    call.terminal.note(`${done} of ${of}${loss === undefined ? '' : `, loss ${loss.toPrecision(4)}`}`);
-  });
-  return { trained, rows: trained.rows };
+  const onProgress: Parameters<typeof trainApart>[2] = {
+    signal: interrupted,
+    onProgress({ done, of, loss }) {
+      if (performance.now() - told < TELL_MS) return;
+      told = performance.now();
+      call.terminal.note(`${done} of ${of}${loss === undefined ? '' : `, loss ${loss.toPrecision(4)}`}`);
+    },
+  };
+  try {
+    return await trainApart(spec, source, onProgress);
+  } catch (error) {
+    if (interrupted.aborted) throw new CommandError(1, 'The training was interrupted; nothing was kept.');
+    throw error;
+  }
 }
 
 /** Sends the file with what is known of it. */
-async function register(call: CommandCall, { spec, from }: Plan, trained: Trained): Promise<unknown> {
+async function register(
+  call: CommandCall,
+  { spec, from, serving }: Plan,
+  trained: Trained,
+): Promise<unknown> {
   const [name] = call.words;
-  const { metrics, importance, serving, rows, facts } = trained;
+  const { metrics, importance, rows, facts } = trained;
   const alias = textOption(call, 'alias');
   const about = {
     metrics,
-    serving,
+    serving: { ...serving, ...trained.serving },
     data: {
       source: 'file' in from ? from.file : `stream/${from.stream}`,
       rows: rows.trained + rows.heldBack,

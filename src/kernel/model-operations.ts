@@ -317,6 +317,7 @@ function readRetraining(retrain: Reader): ModelRetraining {
 }
 
 function readTrigger(trigger: Reader): RetrainTrigger[] {
+  if (!trigger.has('kind')) trigger.problem('kind', 'is needed: drift, records or cron');
   const kind = trigger.oneOf('kind', ['drift', 'records', 'cron'], 'drift');
   if (kind === 'records') return [{ kind, count: trigger.number('count', 0, 1, 1e15) }];
   if (kind === 'cron') {

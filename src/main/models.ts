@@ -1,15 +1,17 @@
 import { onnxRuntimeEngine } from '../adapters/onnxruntime/index.ts';
 import type { BlobStore, Clock, Facts, Ids, Random, Service, StateStore, Workers } from '../kernel/index.ts';
-import { createWorkers } from '../kernel/index.ts';
+import { createWorkers, systemClock } from '../kernel/index.ts';
 import {
   createModels,
   createOperations,
+  createTrainer,
   evaluatorEngine,
   evaluatorWorkersEngine,
   explainInWorkers,
   type Models,
   type ModelsConfig,
   type Operations,
+  type Trainer,
 } from '../models/index.ts';
 import type { Streams } from '../streams/index.ts';
 
@@ -46,3 +48,13 @@ export function openModels(
   const operations = createOperations({ ...around, state, models });
   return Object.assign(models, { operations, services: [workers, native, models, operations] });
 }
+
+/** Learns in a thread of its own, without a platform: for the command line. */
+export const trainApart: Trainer['train'] = async (...training) => {
+  const workers = createWorkers({ size: 1, queue: 1, idleMs: 1000, clock: systemClock() });
+  try {
+    return await createTrainer(workers).train(...training);
+  } finally {
+    await workers.stop?.(AbortSignal.abort());
+  }
+};

@@ -79,13 +79,10 @@ export {
   ALGORITHMS,
   type Algorithm,
   createTrainer,
-  readFile as readTrainingFile,
-  readRows as readTrainingRows,
   type Trainer,
   type Training,
   type TrainingSource,
   type TrainingSpec,
-  trainModel,
 } from './training/index.ts';
 export {
   createMonitor,

@@ -5,7 +5,7 @@
 import { type } from 'arktype';
 import * as v from 'valibot';
 import { z } from 'zod';
-import { cron, defineConfig, every, type Fn, fn, http, state, stream } from './index.ts';
+import { cron, defineConfig, every, type Fn, fn, http, model, state, stream } from './index.ts';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 /** Compiles only when both types are the same. */
@@ -167,3 +167,21 @@ defineConfig({ edgePort: 1, edgeport: 2 });
 // @ts-expect-error: not a port
 defineConfig({ edgePort: 'closed' });
 defineConfig({ edgePort: 'off', apiPort: 0, drain: '5s' });
+
+// Models: rows and predictions have the types of their schemas.
+const risk = model('risk', { file: 'risk.onnx', input: Payment, output: v.object({ risk: v.number() }) });
+fn('scored', { on: payments, batch: { size: 500 } }, async (records, ctx) => {
+  const answers = await ctx.model(risk).predict(records.map((record) => record.value));
+  same<typeof answers, { risk: number }[]>(true);
+  await ctx.model(risk).predict([{ card: 'c', amount: 1, at: '' }], { key: 'c', explain: true });
+  // @ts-expect-error: a row needs its amount
+  await ctx.model(risk).predict([{ card: 'c', at: '' }]);
+  // @ts-expect-error: a list of rows
+  await ctx.model(risk).predict({ card: 'c', amount: 1, at: '' });
+  // @ts-expect-error: a stream is no model
+  ctx.model(payments);
+});
+// @ts-expect-error: no such option
+model('x', { files: 'x.onnx' });
+// @ts-expect-error: an image needs its size
+model('x', { inputs: { pixels: { kind: 'image', from: 'photo' } } });

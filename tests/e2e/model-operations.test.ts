@@ -73,6 +73,8 @@ test('a model is operated over HTTP and from the command line', async () => {
   assert.equal(wrong.status, 422);
   const paths = (wrong.at('errors') as { path: string }[]).map(({ path }) => path);
   assert.deepEqual(paths.sort(), ['/gates/label', '/gates/metrics/accuracy/atMost', '/wach']);
+  const retrain = { on: { kind: 'cron', expression: 'soon' }, from: 'rows', spec: {} };
+  assert.equal((await call('PUT', '/models/credit/operations', JSON.stringify({ retrain }))).status, 422);
   assert.equal((await call('GET', '/models/nobody/watch')).at('code'), 'MODEL_NOT_FOUND');
 
   for (let round = 0; round < 3; round++) {

@@ -1,5 +1,6 @@
 import { isMillraceError, type Json, type ModelOperations, readModelOperations } from '../../kernel/index.ts';
 import type { Plain } from '../description.ts';
+import { cronProblem, timezoneProblem } from './cron.ts';
 import { kindOf, type OptionReader } from './reader.ts';
 
 export const OPERATION_OPTIONS = ['watch', 'gates', 'release', 'retrain'] as const;
@@ -15,13 +16,26 @@ export function readOperations(options: OptionReader): ModelOperations | undefin
     });
   }
   try {
-    return readModelOperations(given);
+    const operations = readModelOperations(given);
+    checkCron(operations, options);
+    return operations;
   } catch (error) {
     if (!isMillraceError(error)) throw error;
     for (const { path, message } of error.errors) {
       options.problem(path.slice(1).replaceAll('/', '.'), `${message}.`);
     }
     return undefined;
+  }
+}
+
+function checkCron({ retrain }: ModelOperations, options: OptionReader): void {
+  for (const [index, trigger] of (retrain?.on ?? []).entries()) {
+    if (trigger.kind !== 'cron') continue;
+    const { expression, timezone } = trigger;
+    const problem = cronProblem(expression);
+    if (problem !== undefined) options.problem(`retrain.on.${index}`, `cron ${problem}`);
+    const zone = timezoneProblem(timezone);
+    if (zone !== undefined) options.problem(`retrain.on.${index}.timezone`, zone);
   }
 }
 
@@ -38,7 +52,6 @@ export function toJson(value: Plain, problem: (path: string, value: Plain) => vo
   }
   const { fields, tag } = value;
   if (tag === 'resource' && (value as { kind: string }).kind === 'stream') return String(fields.name);
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, each]) => [name, toJson(each, problem, `${path}.${name}`)]),
-  );
+  const own = Object.entries(fields).map(([name, each]) => [name, toJson(each, problem, `${path}.${name}`)]);
+  return Object.fromEntries(tag === 'resource' ? [['kind', (value as { kind: string }).kind], ...own] : own);
 }

@@ -99,7 +99,6 @@ const SETTINGS: { readonly [name: string]: TopicSetting } = {
 
 /** Settings with one value, which is how things are here. Clients that ask for something else are refused. */
 const FIXED: { readonly [name: string]: readonly [type: ConfigType, value: string] } = {
-  'compression.type': ['string', 'producer'],
   'remote.storage.enable': ['boolean', 'false'],
 };
 
@@ -108,6 +107,8 @@ const FIXED: { readonly [name: string]: readonly [type: ConfigType, value: strin
  * that is in force here, and change nothing: there is one replica, and every acknowledged record is on disk.
  */
 const WITHOUT_EFFECT: { readonly [name: string]: readonly [type: ConfigType, value: string] } = {
+  // Batches stay as their producers packed them.
+  'compression.type': ['string', 'producer'],
   'file.delete.delay.ms': ['long', '0'],
   'flush.messages': ['long', '1'],
   'flush.ms': ['long', '0'],
@@ -126,6 +127,8 @@ const WITHOUT_EFFECT: { readonly [name: string]: readonly [type: ConfigType, val
   'segment.jitter.ms': ['long', '0'],
   'unclean.leader.election.enable': ['boolean', 'false'],
 };
+
+const COMPRESSION_TYPES = ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'];
 
 /** One setting of a topic as it is told. */
 export interface ShownConfig {
@@ -174,6 +177,9 @@ function parseOne(name: string, value: string | null): Partial<TopicConfig> {
   if (fixed) {
     if (value === null || value === fixed[1]) return {};
     throw invalid(name, value, `${fixed[1]}, the only value there is here`);
+  }
+  if (name === 'compression.type' && value !== null && !COMPRESSION_TYPES.includes(value)) {
+    throw invalid(name, value, `one of ${COMPRESSION_TYPES.join(', ')}`);
   }
   if (Object.hasOwn(WITHOUT_EFFECT, name)) return {};
   throw new KafkaError('INVALID_CONFIG', `There is no setting ${JSON.stringify(name)} of a topic.`);

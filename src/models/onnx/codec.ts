@@ -166,6 +166,8 @@ const ATTRIBUTE: Codec<OnnxAttribute> = mapped(
     strings: many(9, 'text'),
     tensors: many(10, () => TENSOR),
     graphs: many(11, () => GRAPH),
+    valueType: one(14, () => TYPE),
+    valueTypes: many(15, () => TYPE),
     type: one(20, 'int'),
     reference: one(21, 'text'),
     sparseTensor: one(22, () => SPARSE),
@@ -184,7 +186,8 @@ function attributeFromRaw(raw: RawAttribute): OnnxAttribute {
   if (!type) throw invalid(`The attribute ${JSON.stringify(name)} has no type of ONNX`);
   const { reference } = raw;
   if (reference) return { name, type, reference };
-  if (type === 'type' || type === 'types') return { name, type };
+  if (type === 'type') return { name, type, ...(raw.valueType ? { valueType: raw.valueType } : {}) };
+  if (type === 'types') return { name, type, valueTypes: raw.valueTypes ?? [] };
   const empty = { float: 0, int: 0, string: '' } as { readonly [type: string]: unknown };
   const value = raw[type as keyof RawAttribute] ?? empty[type];
   if (value === undefined)

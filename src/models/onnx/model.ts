@@ -79,7 +79,7 @@ export type OnnxAttributeType =
   | 'types';
 
 /**
- * The field named like `type` holds the value. Integers are numbers: a file with one beyond 2^53 is refused, but for the
+ * The field named like `type` holds the value (types themselves lie in `valueType` and `valueTypes`). Integers are numbers: a file with one beyond 2^53 is refused, but for the
  * ends of int64, which stand for "to the end".
  */
 export interface OnnxAttribute {
@@ -99,6 +99,9 @@ export interface OnnxAttribute {
   readonly graphs?: readonly OnnxGraph[];
   readonly sparseTensor?: OnnxSparseTensor;
   readonly sparseTensors?: readonly OnnxSparseTensor[];
+  /** Of the type `type`. */
+  readonly valueType?: OnnxType;
+  readonly valueTypes?: readonly OnnxType[];
 }
 
 export interface OnnxValueInfo {

@@ -80,7 +80,7 @@ function largestOf({ exponentBits, mantissaBits, bias, special }: NarrowFloat): 
 }
 
 function round(format: NarrowFloat, value: number, overflow: Overflow): number {
-  if (Number.isNaN(value)) return value;
+  if (Number.isNaN(value)) return format.special === 'none' ? 0 : value;
   if (value === 0) return format.special === 'fnuz' ? 0 : value;
   const largest = largestOf(format);
   const size = Math.abs(value);

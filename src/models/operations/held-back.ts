@@ -1,13 +1,21 @@
-import { type Clock, type Json, type ModelGates, VALUE_METRICS } from '../../kernel/index.ts';
+import {
+  type Clock,
+  type Json,
+  type ModelGates,
+  siblingModule,
+  VALUE_METRICS,
+  type Workers,
+} from '../../kernel/index.ts';
 import type { Answers, HeldBack } from '../releases/held-back.ts';
 import type { Models } from '../service.ts';
-import { parseRows, scoreOf, type TableRow, truthOf } from './rows.ts';
+import { scoreOf, type TableRow } from './rows.ts';
+import { PAGE_ROWS, type Prepared, type PrepareInput } from './tasks.ts';
+
+const TASKS = siblingModule(import.meta.url, './tasks');
 
 /** Rows that are predicted one by one, to see how long that takes. */
 const TIMED_ROWS = 400;
 const WARM_UP_ROWS = 50;
-/** Rows of one call. */
-const BATCH = 500;
 
 /** Has both versions answer the held-back rows. Rows without a truth are left out. */
 export async function answerHeldBack(
@@ -15,15 +23,20 @@ export async function answerHeldBack(
   { model, to, from }: { readonly model: string; readonly to: string; readonly from: string | null },
   gates: ModelGates,
   bytes: Uint8Array,
-  clock: Clock,
+  { clock, workers }: { readonly clock: Clock; readonly workers: Workers },
 ): Promise<HeldBack> {
-  const rows = parseRows(bytes).filter((row) => !Number.isNaN(truthOf(row[gates.label])));
-  const inputs = rows.map(({ [gates.label]: _, ...row }) => row);
+  const input: PrepareInput = { bytes, label: gates.label, by: gates.fairness?.by ?? null };
+  const { rows, pages, labels, groups } = await workers.run<Prepared>(
+    { module: TASKS, task: 'prepare' },
+    input,
+  );
   const versions = from === null ? [to] : [to, from];
   const scores = new Map<string, Float64Array>();
-  for (const version of versions)
-    scores.set(version, await predictAll(models, model, version, inputs, gates));
-  const latencies = await time(models, model, versions, inputs, clock);
+  for (const version of versions) {
+    scores.set(version, await predictAll(models, model, version, { pages, rows }, gates));
+  }
+  const timed = pages.slice(0, 2).flatMap(rowsOf);
+  const latencies = await time(models, model, versions, timed, clock);
   const values = gates.metrics.some(({ metric }) => VALUE_METRICS.has(metric));
   const answers = (version: string): Answers => {
     const given = scores.get(version)!;
@@ -35,34 +48,36 @@ export async function answerHeldBack(
       latenciesMs: latencies.get(version)!,
     };
   };
-  const { fairness } = gates;
   return {
-    labels: Float64Array.from(rows, (row) => truthOf(row[gates.label])),
+    labels,
     kind: values ? 'values' : 'classes',
-    groups: fairness ? rows.map((row) => String(row[fairness.by] ?? '')) : null,
+    groups,
     candidate: answers(to),
     current: from === null ? null : answers(from),
   };
 }
 
+const rowsOf = (page: Uint8Array): TableRow[] => JSON.parse(Buffer.from(page).toString('utf8')) as TableRow[];
+
 async function predictAll(
   models: Models,
   model: string,
   version: string,
-  rows: readonly TableRow[],
+  { pages, rows }: Pick<Prepared, 'pages' | 'rows'>,
   { output }: ModelGates,
 ): Promise<Float64Array> {
-  const scores = new Float64Array(rows.length).fill(Number.NaN);
+  const scores = new Float64Array(rows).fill(Number.NaN);
   const put = async (start: number, part: readonly TableRow[]): Promise<void> => {
     const { predictions } = await models.predict(model, part, { version, unobserved: true });
     for (const [at, prediction] of predictions.entries()) scores[start + at] = scoreOf(prediction, output);
   };
-  for (let start = 0; start < rows.length; start += BATCH) {
-    const part = rows.slice(start, start + BATCH);
+  for (const [number, page] of pages.entries()) {
+    const part = rowsOf(page);
+    const start = number * PAGE_ROWS;
     try {
       await put(start, part);
     } catch {
-      // One row that it refuses spoils the batch: each by itself, and what is refused stays without an answer.
+      // One row that it refuses spoils the page: each by itself, and what is refused stays without an answer.
       for (const [at, row] of part.entries()) await put(start + at, [row]).catch(() => undefined);
     }
   }

@@ -28,13 +28,14 @@ import type { ReleaseSettings } from '../releases/settings.ts';
 import type { JudgeHeldBackInput } from '../releases/tasks.ts';
 import type { GateResult } from '../releases/verdict.ts';
 import { createRetraining, type Retraining } from '../retraining/retraining.ts';
+import { checkTriggers } from '../retraining/triggers.ts';
 import type { Models, Observation } from '../service.ts';
 import { createMonitor } from '../watch/monitor.ts';
 import { createWatcher, driftOptions, type Watcher } from '../watch/watcher.ts';
 import { countAlike, countUnfinished, createPairs } from './compare.ts';
 import { answerHeldBack } from './held-back.ts';
-import { parseRows } from './rows.ts';
 import { createOperationsStore } from './store.ts';
+import type { Prepared, PrepareInput } from './tasks.ts';
 
 /** Models in operation: watched, released step by step, and retrained. */
 export interface Operations extends Service {
@@ -82,6 +83,7 @@ export interface OperationsOptions {
   readonly random: Random;
 }
 
+const OPERATION_TASKS = siblingModule(import.meta.url, './tasks');
 const RELEASE_TASKS = siblingModule(import.meta.url, '../releases/tasks');
 /** Rows of a window of drift while a release is judged. */
 const RELEASE_WINDOW = { rows: 500, everyMs: null, leastRows: 500 };
@@ -114,7 +116,7 @@ export function createOperations(options: OperationsOptions): Operations {
     if (schema.verdict === 'fail' || !gates) return [schema];
     const bytes = await heldBackOf(model, settings.heldBack);
     if (!bytes) return [schema, ...withoutRows(gates.metrics.length > 0 || gates.fairness !== null)];
-    const heldBack = await answerHeldBack(models, record, gates, bytes, clock);
+    const heldBack = await answerHeldBack(models, record, gates, bytes, options);
     const input: JudgeHeldBackInput = { heldBack, settings, seed: seedOf(to) };
     return [schema, ...(await workers.run<GateResult[]>({ module: RELEASE_TASKS, task: 'judge' }, input))];
   };
@@ -228,6 +230,7 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async set(model, operations) {
       registry.require(model);
+      checkTriggers(operations.retrain);
       await store.set(model, operations);
     },
     async adopt({ name, operations = DEFAULT_OPERATIONS }, folder) {
@@ -237,7 +240,8 @@ export function createOperations(options: OperationsOptions): Operations {
     },
     async setHeldBack(model, bytes) {
       registry.require(model);
-      const rows = parseRows(bytes).length;
+      const input: PrepareInput = { bytes, label: null, by: null };
+      const { rows } = await workers.run<Prepared>({ module: OPERATION_TASKS, task: 'prepare' }, input);
       await blobs.put(heldBackKey(model), bytes);
       return { rows };
     },

@@ -2,15 +2,14 @@ import { MillraceError } from '../../kernel/index.ts';
 import type { ReadRecord, Streams } from '../../streams/index.ts';
 import type { RetrainRun } from './store.ts';
 
-/** Rows of a stream, one JSON object a line, parted by time: the first to learn from, the last to be judged by. */
-export interface History {
-  readonly learn: Buffer;
-  readonly heldBack: Buffer;
-  readonly rows: { readonly learn: number; readonly heldBack: number };
+/** Rows of one partition as they were read: their JSON, one after the other, where each ends, and when it was written. */
+export interface HistoryPage {
+  readonly partition: number;
+  readonly values: Uint8Array<ArrayBuffer>;
+  readonly ends: Uint32Array;
+  readonly timesMs: Float64Array;
 }
 
-/** The latest part of the rows is what a model is judged by. */
-const HELD_BACK = 0.2;
 const PAGE = 1000;
 const MOST_BYTES = 512 * 1024 * 1024;
 
@@ -35,43 +34,41 @@ export const countRows = (positions: Positions): number =>
 export const recordsOf = (streams: Streams, stream: string): number =>
   streams.describe(stream).bounds.reduce((sum, { lastStableOffset }) => sum + lastStableOffset, 0);
 
-/** Reads the rows of fixed positions: the same positions give the same bytes, as long as retention leaves them there. */
-export async function readHistory(streams: Streams, stream: string, positions: Positions): Promise<History> {
-  const records: ReadRecord[] = [];
+/**
+ * Reads the rows of fixed positions: the same positions give the same bytes, as long as retention leaves them there. They are
+ * neither parsed nor sorted here: workers do that.
+ */
+export async function readHistory(
+  streams: Streams,
+  stream: string,
+  positions: Positions,
+): Promise<readonly HistoryPage[]> {
+  const pages: HistoryPage[] = [];
   let bytes = 0;
   for (const [partition, { from, to }] of positions.entries()) {
     for (let offset = from; offset < to; ) {
       const page = await streams.read({ topic: stream, partition }, offset, { limit: PAGE });
-      for (const record of page.records) {
-        if (record.offset >= to || record.value === null) continue;
-        bytes += record.value.length;
-        records.push(record);
-      }
+      const records = page.records.filter((record) => record.offset < to && record.value !== null);
+      pages.push(pageOf(partition, records));
+      bytes += pages.at(-1)!.values.length;
       if (bytes > MOST_BYTES) throw tooLarge(stream);
       if (page.nextOffset <= offset) break;
       offset = page.nextOffset;
     }
   }
-  records.sort((a, b) => a.timeMs - b.timeMs || a.partition - b.partition || a.offset - b.offset);
-  const cut = Math.floor(records.length * (1 - HELD_BACK));
-  return {
-    learn: linesOf(records.slice(0, cut)),
-    heldBack: linesOf(records.slice(cut)),
-    rows: { learn: cut, heldBack: records.length - cut },
-  };
+  return pages;
 }
 
-const LINE_END = Buffer.from('\n');
-
-/** Values of JSON streams are JSON without line breaks only by custom: inside JSON a break is white space, so it becomes a blank. */
-function linesOf(records: readonly ReadRecord[]): Buffer {
-  const parts: Uint8Array[] = [];
-  for (const { value } of records) {
-    const line = Buffer.from(value!);
-    for (let at = line.indexOf(10); at >= 0; at = line.indexOf(10, at)) line[at] = 32;
-    parts.push(line, LINE_END);
+function pageOf(partition: number, records: readonly ReadRecord[]): HistoryPage {
+  const values = new Uint8Array(records.reduce((sum, { value }) => sum + value!.length, 0));
+  const ends = new Uint32Array(records.length);
+  let end = 0;
+  for (const [at, { value }] of records.entries()) {
+    values.set(value!, end);
+    end += value!.length;
+    ends[at] = end;
   }
-  return Buffer.concat(parts);
+  return { partition, values, ends, timesMs: Float64Array.from(records, ({ timeMs }) => timeMs) };
 }
 
 function tooLarge(stream: string): MillraceError {

@@ -22,7 +22,7 @@ import { DEFAULT_SERVING, type Models } from '../service.ts';
 import type { TrainingSpec } from '../training/index.ts';
 import { countRows, latestPositions, readHistory } from './history.ts';
 import { createRetrainStore, type RetrainRun } from './store.ts';
-import type { Trained, TrainInput } from './tasks.ts';
+import type { LearnInput, Learnt } from './tasks.ts';
 import { createTriggers } from './triggers.ts';
 
 /**
@@ -128,25 +128,30 @@ export function createRetraining(options: RetrainingOptions): Retraining {
 
   const train = async (run: RetrainRun, { stream, spec }: ModelRetraining): Promise<RetrainRun> => {
     const { model, positions, id } = run;
-    const { learn, heldBack, rows } = await readHistory(streams, stream, positions!);
-    const input: TrainInput = { spec: spec as unknown as TrainingSpec, lines: new Uint8Array(learn) };
-    const name = { module: TASKS, task: 'train' };
-    const trained = await workers.run<Trained>(name, input, { signal: ending.signal });
-    await blobs.put(heldBackKey(run), heldBack);
+    const pages = await readHistory(streams, stream, positions!);
+    const input: LearnInput = { spec: spec as unknown as TrainingSpec, pages };
+    const transfer = pages.map(({ values }) => values.buffer);
+    const name = { module: TASKS, task: 'learn' };
+    const trained = await workers.run<Learnt>(name, input, { signal: ending.signal, transfer });
+    const { rows } = trained;
+    await blobs.put(heldBackKey(run), trained.heldBack);
     const parent = production(model);
-    const serving =
+    const before =
       parent === undefined ? DEFAULT_SERVING : (await models.registry.version(model, parent)).serving;
+    // The names of its columns come with what was learnt; how it is batched and remembered stays.
+    const { features: _, ...kept } = before;
+    const serving = { ...kept, ...trained.serving };
     const offsets = (side: 'from' | 'to'): string => positions!.map((each) => each[side]).join(',');
     const made = await models.register(model, {
       bytes: trained.onnx,
       serving,
       by: `retraining ${id}`,
       metrics: trained.metrics,
-      data: { source: `stream ${stream}`, rows: rows.learn, from: offsets('from'), to: offsets('to') },
+      data: { source: `stream ${stream}`, rows: rows.learnt, from: offsets('from'), to: offsets('to') },
       lineage: { run: id, ...(parent === undefined ? {} : { parent }) },
       facts: { reference: trained.reference as unknown as Json },
     });
-    const reason = `Learnt from ${rows.learn} rows, to be judged by the ${rows.heldBack} after them.`;
+    const reason = `Learnt from ${rows.learnt} rows, to be judged by the ${rows.heldBack} after them.`;
     return move(run, { step: 'release', version: made.version, reason });
   };
 

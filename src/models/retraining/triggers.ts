@@ -1,5 +1,5 @@
 import { cronCalendar } from '../../functions/index.ts';
-import type { Clock, ModelRetraining, RetrainTrigger } from '../../kernel/index.ts';
+import { type Clock, MillraceError, type ModelRetraining, type RetrainTrigger } from '../../kernel/index.ts';
 import type { Streams } from '../../streams/index.ts';
 import { recordsOf } from './history.ts';
 import type { RetrainCursor } from './store.ts';
@@ -22,6 +22,21 @@ interface DriftFact {
   readonly type: string;
   readonly id: string;
   readonly began: readonly string[];
+}
+
+/** Throws INVALID_INPUT for a calendar that is none. */
+export function checkTriggers(retrain: ModelRetraining | null): void {
+  for (const [index, trigger] of (retrain?.on ?? []).entries()) {
+    if (trigger.kind !== 'cron') continue;
+    try {
+      cronCalendar(trigger.expression, trigger.timezone);
+    } catch (error) {
+      const message = `'${trigger.expression}' in '${trigger.timezone}' is no calendar: ${(error as Error).message}`;
+      throw new MillraceError('INVALID_INPUT', message, {
+        errors: [{ path: `/retrain/on/${index}`, message }],
+      });
+    }
+  }
 }
 
 export function createTriggers({

@@ -27,8 +27,8 @@ export interface OpenedModel {
   readonly measured: Measured;
 }
 
-/** Reading trees of this size takes a few milliseconds: larger files are read, and run, in a worker. */
-const MOST_CALLER_BYTES = 128 * 1024;
+/** Compiling trees of this size takes about ten milliseconds, once a load: larger files are read, and run, in a worker. */
+const MOST_CALLER_BYTES = 384 * 1024;
 /** A run in the caller's thread may take this long. */
 const MOST_CALLER_MICROS = 1500;
 /** From here on it is worth while to see whether the native runtime is faster. */

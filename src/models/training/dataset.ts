@@ -1,4 +1,4 @@
-import { MillraceError } from '../../kernel/index.ts';
+import { refuse } from './problems.ts';
 
 /** One feature, a value per row. Numbers are float32, as the model will see them; NaN is a missing value. */
 export type Column =
@@ -53,10 +53,7 @@ export function checkDataset(dataset: Dataset): void {
   if (weights && (weights.length !== rows || weights.some((weight) => !(weight >= 0 && weight < Infinity)))) {
     problems.push({ path: '/weights', message: 'must be one finite number from 0 up per row' });
   }
-  if (problems.length === 0) return;
-  throw new MillraceError('INVALID_INPUT', 'The rows cannot be learnt from: see the problems.', {
-    errors: problems,
-  });
+  refuse('The rows cannot be learnt from', problems);
 }
 
 /** The dataset cut down to some of its rows, in the order given. */

@@ -1,4 +1,4 @@
-import { MillraceError } from '../../kernel/index.ts';
+import { refuse } from './problems.ts';
 
 /** What is learnt, from what, and how. Plain JSON: the SDK's helpers make it, and it travels in manifests and to workers. */
 export interface TrainingSpec {
@@ -67,8 +67,7 @@ export function checkSpec(spec: TrainingSpec): void {
   if (!Number.isInteger(seed) || seed < 0 || seed > 4_294_967_295) {
     problems.push({ path: '/seed', message: 'must be a whole number from 0 to 4294967295' });
   }
-  if (problems.length === 0) return;
-  throw new MillraceError('INVALID_INPUT', 'This cannot be trained: see the problems.', { errors: problems });
+  refuse('This cannot be trained', problems);
 }
 
 /** A setting's bounds: at least, at most, whole or not. */
@@ -89,10 +88,8 @@ export function settingsOf<Settings extends object>(
     const message = problemOf(name as keyof Settings & string, value, spec, defaults, ranges);
     return message === undefined ? [] : [{ path: `/settings/${name}`, message }];
   });
-  if (problems.length === 0) return { ...defaults, ...spec.settings };
-  throw new MillraceError('INVALID_INPUT', 'The settings do not fit the algorithm: see the problems.', {
-    errors: problems,
-  });
+  refuse('The settings do not fit the algorithm', problems);
+  return { ...defaults, ...spec.settings };
 }
 
 function problemOf<Settings extends object>(

@@ -67,6 +67,22 @@ describe('rows to learn from', () => {
     assert.deepEqual([...readRows(rows, spec('y', { weight: 'x' })).weights!], [1, 2, 3]);
   });
 
+  it('have the fields of all objects, missing where one has them not', () => {
+    const rows = [{ a: 1 }, { b: 'x', fraud: 1 }, { a: 3, c: true, fraud: 0 }];
+    const { columns, label } = readRows(rows, TREES);
+    assert.deepEqual(
+      columns.map(({ name, kind }) => `${name} ${kind}`),
+      ['a number', 'b category', 'c number'],
+    );
+    assert.deepEqual([...columns[0]!.values], [Number.NaN, 3]);
+    assert.deepEqual([...columns[2]!.values], [Number.NaN, 1]);
+    assert.deepEqual([...label!], [1, 0], 'the first row has no label');
+    assert.throws(
+      () => readRows([{ a: 1 }], TREES),
+      (error) => isMillraceError(error) && error.errors[0]?.path === '/fraud',
+    );
+  });
+
   it('are refused with the place and the remedy', async () => {
     using files = folder();
     const refused = async (content: string, spec: TrainingSpec, message: RegExp, name = 'rows.csv') =>

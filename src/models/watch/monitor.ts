@@ -90,7 +90,7 @@ const MOST_BLOCKS = 8;
  */
 const VALUES_PER_SECOND = 100_000;
 /** Most values that are kept while a reference is learned. */
-const LEARN_VALUES = 2_000_000;
+const LEARN_VALUES = 200_000;
 
 interface Block {
   readonly values: Float32Array<ArrayBuffer>;

@@ -180,7 +180,8 @@ export class Groups {
   /** What `setOffsets` checks, for positions that wait for a transaction; members of the group do not matter. */
   checkOffsets(name: string, offsets: readonly OffsetCommit[], epoch?: number): OffsetCommit[] {
     checkName(name);
-    const current = this.find(name)?.epoch ?? 0;
+    const group = this.#groups.get(name);
+    const current = group ? epochOf(group) : 0;
     if (epoch !== undefined && epoch !== current) throw groupFenced(name, epoch, current);
     for (const one of offsets) this.#requirePartition(one);
     return offsets.map(normalisePosition);

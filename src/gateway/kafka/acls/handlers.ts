@@ -97,15 +97,18 @@ const resourceOf = ({ resource, name, pattern }: AclBinding) => ({
   patternType: encode<string>(PATTERNS, pattern),
 });
 
-function requireCluster(action: 'read' | 'administer', { permits }: RequestContext): void {
-  if (!permits(action, 'platform/kafka')) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED');
-}
+const mayAlter = ({ permits }: RequestContext): boolean => permits('administer', 'platform/kafka');
+/** Its place is with each list and each filter: the answers have none for the request as a whole. */
+const DENIED = {
+  errorCode: KAFKA_ERRORS.CLUSTER_AUTHORIZATION_FAILED,
+  errorMessage: 'Only who may alter the cluster may change access control lists.',
+};
 
 export function createAclsHandler(acls: Acls): Handler<typeof CreateAcls> {
   return {
     api: CreateAcls,
     async handle({ creations }, context) {
-      requireCluster('administer', context);
+      if (!mayAlter(context)) return { results: creations.map(() => DENIED) };
       const bindings: AclBinding[] = [];
       const results = creations.map((creation) => {
         try {
@@ -125,7 +128,7 @@ export function describeAclsHandler(acls: Acls): Handler<typeof DescribeAcls> {
   return {
     api: DescribeAcls,
     handle(request, context) {
-      requireCluster('read', context);
+      if (!context.permits('read', 'platform/kafka')) throw new KafkaError('CLUSTER_AUTHORIZATION_FAILED');
       const byResource = new Map<string, AclBinding[]>();
       for (const binding of acls.list(filterOf(request))) {
         const key = JSON.stringify(resourceOf(binding));
@@ -156,7 +159,7 @@ export function deleteAclsHandler(acls: Acls): Handler<typeof DeleteAcls> {
   return {
     api: DeleteAcls,
     async handle({ filters }, context) {
-      requireCluster('administer', context);
+      if (!mayAlter(context)) return { filterResults: filters.map(() => ({ ...DENIED, matchingAcls: [] })) };
       const filterResults = [];
       for (const filter of filters) filterResults.push(await remove(filter));
       return { filterResults };

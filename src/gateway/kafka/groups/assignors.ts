@@ -35,28 +35,92 @@ export const uniform: Assignor = (members, partitionsOf) => {
   const all = [...candidates.keys()].flatMap((topicId) =>
     Array.from({ length: partitionsOf(topicId) }, (_, partition) => partitionKey(topicId, partition)),
   );
-  const before = new Map<PartitionKey, string>();
-  for (const { memberId, topics, current } of members) {
-    for (const key of current) if (topics.has(splitKey(key).topicId)) before.set(key, memberId);
-  }
-  const owners = new Map<PartitionKey, string>();
-  for (const key of all) {
-    const owner = before.get(key);
-    if (owner === undefined) continue;
-    owners.set(key, owner);
-    shares.get(owner)!.add(key);
-  }
+  const owners = keepers(members, new Set(all), shares);
   // Those that few may take first: their takers must not be full by then.
   const takers = (key: PartitionKey): readonly string[] => candidates.get(splitKey(key).topicId)!;
   const free = all.filter((key) => !owners.has(key)).sort((a, b) => takers(a).length - takers(b).length);
+  const queues = new Map<readonly string[], LeastLoaded>();
   for (const key of free) {
-    const owner = leastLoaded(takers(key), shares);
+    const able = takers(key);
+    let queue = queues.get(able);
+    if (!queue) queues.set(able, (queue = new LeastLoaded(able, shares)));
+    const owner = queue.next();
     owners.set(key, owner);
     shares.get(owner)!.add(key);
   }
-  balance(all, owners, shares, takers);
+  if (!isEven(shares)) balance(all, owners, shares, takers);
   return shares;
 };
+
+/** Who keeps what (U3); where all subscribe to the same, no more than an even share, so that nothing need move twice. */
+function keepers(
+  members: readonly Subscriber[],
+  all: ReadonlySet<PartitionKey>,
+  shares: ReadonlyMap<string, Set<PartitionKey>>,
+): Map<PartitionKey, string> {
+  const owners = new Map<PartitionKey, string>();
+  const first = members[0]?.topics ?? new Set();
+  const alike = members.every(({ topics }) => topics.size === first.size && topics.isSubsetOf(first));
+  const [each, more] = [Math.floor(all.size / members.length), all.size % members.length];
+  const byHeld = members.toSorted((a, b) => b.current.size - a.current.size);
+  byHeld.forEach(({ memberId, topics, current }, rank) => {
+    const most = alike ? each + (rank < more ? 1 : 0) : Number.POSITIVE_INFINITY;
+    const share = shares.get(memberId)!;
+    for (const key of current) {
+      if (share.size >= most) break;
+      if (owners.has(key) || !all.has(key) || !topics.has(splitKey(key).topicId)) continue;
+      owners.set(key, memberId);
+      share.add(key);
+    }
+  });
+  return owners;
+}
+
+function isEven(shares: ReadonlyMap<string, ReadonlySet<PartitionKey>>): boolean {
+  const sizes = [...shares.values()].map((share) => share.size);
+  return Math.max(...sizes) - Math.min(...sizes) < 2;
+}
+
+/** Members by how little they have, while shares only grow: a binary heap whose entries may be out of date, and are then put back. */
+class LeastLoaded {
+  readonly #heap: { readonly memberId: string; load: number }[];
+  readonly #loadOf: (memberId: string) => number;
+
+  constructor(memberIds: readonly string[], shares: ReadonlyMap<string, ReadonlySet<PartitionKey>>) {
+    this.#loadOf = (memberId) => shares.get(memberId)!.size;
+    this.#heap = memberIds
+      .map((memberId) => ({ memberId, load: this.#loadOf(memberId) }))
+      .sort((a, b) => a.load - b.load);
+  }
+
+  /** Who is to be given one more. */
+  next(): string {
+    for (;;) {
+      const top = this.#heap[0]!;
+      const load = this.#loadOf(top.memberId);
+      const upToDate = load === top.load;
+      top.load = upToDate ? load + 1 : load;
+      this.#sink();
+      if (upToDate) return top.memberId;
+    }
+  }
+
+  /** Puts the first entry, which has grown, in its place. */
+  #sink(): void {
+    const heap = this.#heap;
+    const entry = heap[0]!;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && heap[child + 1]!.load < heap[child]!.load) child++;
+      if (heap[child]!.load >= entry.load) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = entry;
+  }
+}
 
 /** Moves partitions from who has two more to who has the least, until nobody has (U2). */
 function balance(

@@ -94,11 +94,11 @@ describe('a group of the newer protocol', () => {
     assert.deepEqual([second.memberEpoch, second.assignment], [2, []], 'nothing is free yet');
     assert.equal(group.consumerState, 'Reconciling');
     const asked = beat('a', 1);
-    assert.deepEqual([asked.memberEpoch, partitionsOf(asked)], [1, [2, 3]]);
+    assert.deepEqual([asked.memberEpoch, partitionsOf(asked)], [1, [0, 1]]);
     assert.equal(beat('b', 2).assignment, null, 'it has not given them up yet');
-    const given = beat('a', 1, { owned: [{ topicId: 'T', partitions: [2, 3] }] });
+    const given = beat('a', 1, { owned: [{ topicId: 'T', partitions: [0, 1] }] });
     assert.equal(given.memberEpoch, 2);
-    assert.deepEqual(partitionsOf(beat('b', 2)), [0, 1]);
+    assert.deepEqual(partitionsOf(beat('b', 2)), [2, 3]);
     assert.equal(group.consumerState, 'Stable');
     assert.equal(beat('a', 2).assignment, null);
   });
@@ -141,11 +141,11 @@ describe('a group of the newer protocol', () => {
     refuses(() => beat('b', 1), 'UNKNOWN_MEMBER_ID');
     join('b');
     beat('a', 1);
-    const kept = { owned: [{ topicId: 'T', partitions: [2, 3] }] };
+    const kept = { owned: [{ topicId: 'T', partitions: [0, 1] }] };
     assert.equal(beat('a', 1, kept).memberEpoch, 2);
     assert.equal(beat('a', 1, kept).memberEpoch, 2, 'the answer was lost');
-    refuses(() => beat('a', 1, { owned: [{ topicId: 'T', partitions: [0] }] }), 'FENCED_MEMBER_EPOCH');
-    assert.deepEqual(partitionsOf(join('a')), [2, 3], 'begins again');
+    refuses(() => beat('a', 1, { owned: [{ topicId: 'T', partitions: [3] }] }), 'FENCED_MEMBER_EPOCH');
+    assert.deepEqual(partitionsOf(join('a')), [0, 1], 'begins again');
   });
 
   it('throws out who does not give up its partitions in time', () => {

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { MillraceError } from '../../../kernel/index.ts';
-import type { GroupAdmin, GroupHolder, LogStore } from '../../../streams/index.ts';
+import type { GroupAdmin, GroupHolder, LogStore, TopicPartition } from '../../../streams/index.ts';
 import { readAssignment, readSubscription } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError, type KafkaErrorName } from '../errors.ts';
 import type { Broker, RequestContext } from '../handler.ts';
@@ -44,6 +44,12 @@ export class GroupCoordinator {
       compile: compileRegex,
     };
   }
+
+  /**
+   * Offsets below 0 that were committed: no position, but clients that reset a group like to read them back. They are
+   * forgotten with the next commit, and when the platform starts again.
+   */
+  readonly unset = new UnsetPositions();
 
   get groups(): GroupAdmin {
     return this.#log.groups;
@@ -127,6 +133,27 @@ export class GroupCoordinator {
     if (commits) await Promise.allSettled(commits);
   }
 }
+
+const MOST_UNSET = 10_000;
+
+class UnsetPositions {
+  readonly #offsets = new Map<string, number>();
+
+  find(group: string, place: TopicPartition): number | undefined {
+    return this.#offsets.get(unsetKey(group, place));
+  }
+
+  note(group: string, places: readonly (TopicPartition & { readonly offset: number })[]): void {
+    for (const place of places) {
+      const key = unsetKey(group, place);
+      if (place.offset >= 0) this.#offsets.delete(key);
+      else if (this.#offsets.size < MOST_UNSET) this.#offsets.set(key, place.offset);
+    }
+  }
+}
+
+const unsetKey = (group: string, { topic, partition }: TopicPartition): string =>
+  `${partition}/${topic}/${group}`;
 
 /** Throws INVALID_GROUP_ID, GROUP_AUTHORIZATION_FAILED. */
 export function requireGroup(group: string, context: RequestContext): void {

@@ -172,6 +172,10 @@ describe('consumer groups over the wire', () => {
       await commit(one, 'g', { topics: [{ name: 't', partitions: absent }] }),
       code('UNKNOWN_TOPIC_OR_PARTITION'),
     );
+    const reset = [{ partitionIndex: 0, committedOffset: -2, committedMetadata: null }];
+    assert.equal(await commit(one, 'reset', { topics: [{ name: 't', partitions: reset }] }), 0);
+    assert.equal((await fetchOne(one, 'reset', 7)).committedOffset, -2);
+    assert.deepEqual(kafka.streams.log.groups.offsets('reset'), [], 'it is no position');
     const gone = { groupId: 'g', topics: [{ name: 't', partitions: [{ partitionIndex: 0 }] }] };
     assert.equal((await one.call(OffsetDelete, 0, gone)).topics[0]!.partitions[0]!.errorCode, 0);
     assert.equal((await fetchOne(one, 'g', 8)).committedOffset, -1);

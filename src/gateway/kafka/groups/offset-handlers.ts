@@ -41,7 +41,7 @@ async function commit(
 ): Promise<{ readonly topics: CommitAnswer }> {
   const { group, topics, committer } = request;
   const offsets: Offset[] = [];
-  const gone: TopicPartition[] = [];
+  const gone: (TopicPartition & { readonly offset: number })[] = [];
   const check = (topic: string, partition: CommittedPartition): number => {
     const place = { topic, partition: partition.partitionIndex };
     const problem = placeProblem(log, place, context);
@@ -50,7 +50,7 @@ async function commit(
       return KAFKA_ERRORS.OFFSET_METADATA_TOO_LARGE;
     }
     // Clients that want to begin anew commit an offset that is none: as good as no position.
-    if (partition.committedOffset < 0) gone.push(place);
+    if (partition.committedOffset < 0) gone.push({ ...place, offset: partition.committedOffset });
     else offsets.push(offsetOf(place, partition));
     return 0;
   };
@@ -68,6 +68,7 @@ async function commit(
     coordinator.noteCommit(group, work);
     await work;
     if (gone.length > 0 && log.groups.find(group)) await log.groups.deleteOffsets(group, gone);
+    coordinator.unset.note(group, [...offsets, ...gone]);
     return { topics: checked };
   } catch (error) {
     const code = commitError(error, producer !== undefined);
@@ -185,6 +186,12 @@ export function offsetFetchHandler(
   { streams: { log } }: Broker,
   coordinator: GroupCoordinator,
 ): Handler<typeof OffsetFetch> {
+  const positionFor = (group: string, place: TopicPartition) => {
+    const found = log.groups.offsets(group, [place])[0];
+    const committedOffset = coordinator.unset.find(group, place) ?? NO_OFFSET;
+    return found ? positionOf(found, place.partition) : { ...nothing(place.partition, 0), committedOffset };
+  };
+
   /** Positions of the partitions asked for, or of all that the principal may see. */
   const positions = (
     group: string,
@@ -203,7 +210,7 @@ export function offsetFetchHandler(
       if (!permitted) known.push(nothing(partition, KAFKA_ERRORS.TOPIC_AUTHORIZATION_FAILED));
       else if (pending.has(keyOf({ topic, partition }))) {
         known.push(nothing(partition, KAFKA_ERRORS.UNSTABLE_OFFSET_COMMIT));
-      } else known.push(positionOf(log.groups.offsets(group, [{ topic, partition }])[0], partition));
+      } else known.push(positionFor(group, { topic, partition }));
     }
     return [...byTopic].map(([name, partitions]) => ({ name, partitions }));
   };
@@ -260,8 +267,7 @@ const nothing = (partitionIndex: number, errorCode: number) => ({
   ...{ partitionIndex, committedOffset: NO_OFFSET, committedLeaderEpoch: -1, metadata: '', errorCode },
 });
 
-function positionOf(found: Offset | undefined, partitionIndex: number) {
-  if (!found) return nothing(partitionIndex, 0);
+function positionOf(found: Offset, partitionIndex: number) {
   const { offset, leaderEpoch, metadata } = found;
   return {
     ...{ partitionIndex, committedOffset: offset, errorCode: 0 },

@@ -106,7 +106,7 @@ describe('CreateTopics', () => {
     assert.equal(await codeOf('n', config('retention.ms', '-2')), KAFKA_ERRORS.INVALID_CONFIG);
     assert.equal(await codeOf('n', config('segment.bytes', '1')), KAFKA_ERRORS.INVALID_CONFIG);
     assert.equal(await codeOf('n', config('cleanup.policy', 'shred')), KAFKA_ERRORS.INVALID_CONFIG);
-    assert.equal(await codeOf('n', config('compression.type', 'gzip')), KAFKA_ERRORS.INVALID_CONFIG);
+    assert.equal(await codeOf('n', config('compression.type', 'brotli')), KAFKA_ERRORS.INVALID_CONFIG);
     const elsewhere = {
       numPartitions: -1,
       replicationFactor: -1,

@@ -262,7 +262,7 @@ function layOut(forest: Forest, precision: 'float32' | 'float64'): Layout {
     weightStart[place + 1] = weights.length;
     if (leaf) continue;
     if (nanGoesFirst(node)) nanFirst[place] = 1;
-    const test = Number.isNaN(floats[place * 2]!) ? never : specialTest(node);
+    const test = specialTest(node) ?? (Number.isNaN(floats[place * 2]!) ? never : undefined);
     if (test) special.set(place, test);
   }
   return {

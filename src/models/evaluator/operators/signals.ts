@@ -52,6 +52,31 @@ function transform({ real, imaginary }: Line, count: number, inverse: boolean, b
   return result;
 }
 
+interface Place {
+  readonly outer: number;
+  readonly column: number;
+  readonly inner: number;
+  readonly size: number;
+  readonly parts: number;
+}
+
+/** One line of a signal; with `mirrored` as its length, completed to the spectrum of a real signal. */
+function lineOf(
+  data: ArrayLike<number>,
+  { outer, column, inner, size, parts }: Place,
+  mirrored: number,
+): Line {
+  const length = Math.max(size, mirrored);
+  const line = { real: new Float64Array(length), imaginary: new Float64Array(length) };
+  for (let index = 0; index < length; index += 1) {
+    const reflected = mirrored > 0 && index > mirrored / 2;
+    const from = ((outer * size + (reflected ? mirrored - index : index)) * inner + column) * parts;
+    line.real[index] = data[from] ?? 0;
+    line.imaginary[index] = parts === 2 ? (reflected ? -1 : 1) * (data[from + 1] ?? 0) : 0;
+  }
+  return line;
+}
+
 /** The axis is an attribute up to opset 19 and an input since; the last dim is the real part and, with two, the imaginary one. */
 const dft = tensorOperator(17, 1, (node) => {
   const inverse = node.int('inverse', 0) === 1;
@@ -62,25 +87,29 @@ const dft = tensorOperator(17, 1, (node) => {
     const parts = x!.dims[rank - 1]!;
     if (axis === rank - 1 || (parts !== 1 && parts !== 2)) throw misfit(`a signal of ${show(x!.dims)}`);
     const size = x!.dims[axis]!;
-    const count = lengthInput ? scalarOf(lengthInput) : size;
-    const kept = oneSided ? Math.floor(count / 2) + 1 : count;
-    const dims = x!.dims.map((each, dim) => (dim === axis ? kept : dim === rank - 1 ? 2 : each));
+    // The inverse of half a spectrum is a real signal: the other half is the mirror image.
+    const mirrors = inverse && oneSided;
+    const count = lengthInput ? scalarOf(lengthInput) : mirrors ? 2 * (size - 1) : size;
+    if (!(count >= 0) || (mirrors && parts !== 2)) throw misfit(`a length of ${count} for ${show(x!.dims)}`);
+    const kept = oneSided && !inverse ? Math.floor(count / 2) + 1 : count;
+    const given = mirrors ? 1 : 2;
+    const dims = x!.dims.map((each, dim) => (dim === axis ? kept : dim === rank - 1 ? given : each));
     const out = node.budget.array(x!.type, dims) as Float32Array;
     const data = floatsOf(x!);
     const inner = elementCount(x!.dims.slice(axis + 1, rank - 1));
     const lines = elementCount(x!.dims.slice(0, axis)) * inner;
     for (let line = 0; line < lines; line += 1) {
       const [outer, column] = [Math.floor(line / inner), line % inner];
-      const from = (index: number): number => ((outer * size + index) * inner + column) * parts;
-      const real = Float64Array.from({ length: size }, (_, index) => data[from(index)]!);
-      const imaginary = Float64Array.from({ length: size }, (_, index) =>
-        parts === 2 ? data[from(index) + 1]! : 0,
+      const result = transform(
+        lineOf(data, { outer, column, inner, size, parts }, mirrors ? count : 0),
+        count,
+        inverse,
+        node.budget,
       );
-      const result = transform({ real, imaginary }, count, inverse, node.budget);
       for (let index = 0; index < kept; index += 1) {
-        const to = ((outer * kept + index) * inner + column) * 2;
+        const to = ((outer * kept + index) * inner + column) * given;
         out[to] = result.real[index]!;
-        out[to + 1] = result.imaginary[index]!;
+        if (!mirrors) out[to + 1] = result.imaginary[index]!;
       }
     }
     return { type: x!.type, dims, data: rounded(x!.type, out) };

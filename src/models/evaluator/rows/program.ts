@@ -1,5 +1,5 @@
 import {
-  elementCount,
+  arrayOf,
   isTensor,
   isTensorSpec,
   type MapValue,
@@ -73,7 +73,7 @@ export function compileRows(
     results as RowValue[],
     outputs.map(({ name }) => name),
   );
-  return { program, runBatch: (batch) => runBatch(batch, program, results as RowValue[], weights) };
+  return { program, runBatch: batchRunner(program, results as RowValue[], weights) };
 }
 
 function weightOf(input: RowInput): number {
@@ -145,34 +145,34 @@ function programOf(
   };
 }
 
-function runBatch(
-  batch: readonly Value[],
+/** Runs batches through the program; its buffers for one row are kept between them. */
+function batchRunner(
   program: RowProgram,
   results: readonly RowValue[],
   weights: number,
-): Value[] | undefined {
-  const tensors = batch as readonly Tensor[];
-  const rows = tensors[0]!.dims[0]!;
-  if (rows === 0 || tensors.some(({ dims }) => dims[0] !== rows)) return undefined;
-  if (rows > 1 && weights > MOST_BATCH_WEIGHTS) return undefined;
-  const widths = tensors.map(({ dims }) => elementCount(dims.slice(1)));
+): (batch: readonly Value[]) => Value[] | undefined {
+  const { outputWidth, outputs } = program;
   const features = new Float64Array(program.width);
-  const table = new Float64Array(rows * program.outputWidth);
-  const out = new Float64Array(program.outputWidth);
-  for (let row = 0; row < rows; row += 1) {
-    let to = 0;
-    for (let index = 0; index < tensors.length; index += 1) {
-      const data = tensors[index]!.data as Float32Array;
-      const width = widths[index]!;
-      for (let column = 0; column < width; column += 1) features[to + column] = data[row * width + column]!;
-      to += width;
+  const out = new Float64Array(outputWidth);
+  return (batch) => {
+    const tensors = batch as readonly Tensor[];
+    const rows = tensors[0]!.dims[0]!;
+    if (rows === 0 || tensors.some(({ dims }) => dims[0] !== rows)) return undefined;
+    if (rows > 1 && weights > MOST_BATCH_WEIGHTS) return undefined;
+    const table = rows === 1 ? out : new Float64Array(rows * outputWidth);
+    for (let row = 0; row < rows; row += 1) {
+      let to = 0;
+      for (let index = 0; index < tensors.length; index += 1) {
+        const data = tensors[index]!.data as Float32Array;
+        const width = data.length / rows;
+        for (let column = 0; column < width; column += 1) features[to + column] = data[row * width + column]!;
+        to += width;
+      }
+      program.predict(features, out);
+      if (rows > 1) table.set(out, row * outputWidth);
     }
-    program.predict(features, out);
-    table.set(out, row * program.outputWidth);
-  }
-  return results.map((result, index) =>
-    collect(result, program.outputs[index]!, table, rows, program.outputWidth),
-  );
+    return results.map((result, index) => collect(result, outputs[index]!, table, rows, outputWidth));
+  };
 }
 
 /** The columns of one output, of all rows, as the tensor or the maps that the model gives. */
@@ -190,14 +190,14 @@ function collect(
     });
     return { kind: 'sequence', items };
   }
-  const dims = rank === 1 ? [rows] : [rows, width];
-  const value = (index: number): number => table[Math.floor(index / width) * step + at + (index % width)]!;
-  const length = rows * width;
-  if (texts)
-    return { type: 'string', dims, data: Array.from({ length }, (_, index) => texts[value(index)] ?? '') };
-  if (type === 'int64')
-    return { type, dims, data: BigInt64Array.from({ length }, (_, index) => BigInt(value(index))) };
-  const data = type === 'bool' ? new Uint8Array(length) : new Float32Array(length);
-  for (let index = 0; index < length; index += 1) data[index] = value(index);
-  return { type, dims, data };
+  const data = arrayOf(type, rows * width);
+  for (let row = 0, to = 0; row < rows; row += 1) {
+    for (let column = 0; column < width; column += 1, to += 1) {
+      const value = table[row * step + at + column]!;
+      if (data instanceof BigInt64Array) data[to] = BigInt(value);
+      else if (texts) (data as string[])[to] = texts[value] ?? '';
+      else (data as Float32Array)[to] = value;
+    }
+  }
+  return { type, dims: rank === 1 ? [rows] : [rows, width], data };
 }

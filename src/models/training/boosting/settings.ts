@@ -1,4 +1,4 @@
-import { MillraceError } from '../../../kernel/index.ts';
+import { refuse } from '../problems.ts';
 import type { Ranges } from '../spec.ts';
 
 /**
@@ -87,8 +87,5 @@ export function checkBoostingSettings(
     if (!classes.includes(name)) problems.push({ path, message: 'is not a class of the rows' });
     if (!(weight >= 0 && weight < Infinity)) problems.push({ path, message: 'must be a number from 0 up' });
   }
-  if (problems.length === 0) return;
-  throw new MillraceError('INVALID_INPUT', 'The settings of the trees do not fit: see the problems.', {
-    errors: problems,
-  });
+  refuse('The settings of the trees do not fit', problems);
 }

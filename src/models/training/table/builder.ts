@@ -1,5 +1,6 @@
 import { type InputProblem, MillraceError } from '../../../kernel/index.ts';
 import type { Column, Dataset } from '../dataset.ts';
+import { refuse } from '../problems.ts';
 import { LABEL_KINDS, type TrainingSpec } from '../spec.ts';
 
 /** One value of a row as JSON or CSV has it; null, undefined and '' are missing. */
@@ -7,8 +8,8 @@ export type Cell = unknown;
 
 /** Different texts of one column: more are no categories but names, times or texts. */
 const MOST_CATEGORIES = 10_000;
-/** Rows times columns: about as much as a worker's memory takes. */
-const MOST_CELLS = 250_000_000;
+/** Rows times columns: reading and learning takes about 15 bytes for each. */
+const MOST_CELLS = 100_000_000;
 
 /**
  * Gathers rows into a dataset, column by column, whatever they come from. A column is of numbers until something else
@@ -17,14 +18,21 @@ const MOST_CELLS = 250_000_000;
 export class TableBuilder {
   readonly #spec: TrainingSpec;
   readonly #columns: GrowingColumn[];
-  readonly #names: readonly string[];
+  readonly #names: string[];
   readonly #texts: string[] = [];
+  /** Fields of the objects so far; undefined where a header named the columns. */
+  readonly #seen: Set<string> | undefined;
   #rows = 0;
 
-  /** `names` are the columns that rows have; those that the spec does not ask for are not kept. Throws INVALID_INPUT. */
-  constructor(spec: TrainingSpec, names: readonly string[]) {
+  /**
+   * `header` names the columns that rows have; those that the spec does not ask for are not kept. Without it rows are objects,
+   * whose fields tell. Throws INVALID_INPUT.
+   */
+  constructor(spec: TrainingSpec, header?: readonly string[]) {
     this.#spec = spec;
-    this.#names = wantedColumns(spec, names);
+    if (header) checkColumns(spec, header);
+    else this.#seen = new Set();
+    this.#names = wantedColumns(spec, header ?? []);
     this.#columns = this.#names.map((name) => new GrowingColumn(name));
   }
 
@@ -35,6 +43,21 @@ export class TableBuilder {
 
   get rows(): number {
     return this.#rows;
+  }
+
+  /** A row as an object. A field that others had not is a column of its own, missing in those. */
+  addObject(row: { readonly [name: string]: unknown }): void {
+    const seen = this.#seen!;
+    for (const name of Object.keys(row)) {
+      if (seen.has(name)) continue;
+      seen.add(name);
+      if (this.#spec.features || this.#names.includes(name)) continue;
+      const column = new GrowingColumn(name);
+      for (let before = 0; before < this.#rows; before++) column.push(null, before);
+      this.#names.push(name);
+      this.#columns.push(column);
+    }
+    this.add(this.#names.map((name) => row[name]));
   }
 
   /** Values in the order of `names`. */
@@ -57,6 +80,7 @@ export class TableBuilder {
 
   /** Rows without a label cannot be learnt from and are left out. */
   finish(): Dataset {
+    if (this.#seen) checkColumns(this.#spec, [...this.#seen]);
     const { label, weight, algorithm } = this.#spec;
     const known = label === undefined ? undefined : this.#columns[this.#names.indexOf(label)]!.knownRows();
     const keep = known && known.length < this.#rows ? known : undefined;
@@ -100,11 +124,9 @@ export class TableBuilder {
   }
 }
 
-/** The columns that are kept: features in the order named (or all), then label and weight. */
-function wantedColumns(
-  { algorithm, label, weight, features }: TrainingSpec,
-  names: readonly string[],
-): string[] {
+/** Throws INVALID_INPUT when rows of these columns cannot be what the spec learns from. */
+function checkColumns(spec: TrainingSpec, names: readonly string[]): void {
+  const { algorithm, label, features } = spec;
   const problems: InputProblem[] = [];
   const isNeeded = LABEL_KINDS[algorithm] !== 'none';
   if (isNeeded && label === undefined)
@@ -114,17 +136,10 @@ function wantedColumns(
   if (algorithm === 'text-classifier' && features?.length !== 1) {
     problems.push({ path: '/features', message: 'must name the one column that holds the text' });
   }
-  const named = [
-    ...(features ?? []),
-    ...(label === undefined ? [] : [label]),
-    ...(weight === undefined ? [] : [weight]),
-  ];
-  for (const name of new Set(named)) {
+  for (const name of wantedColumns(spec, [])) {
     if (names.includes(name)) continue;
-    problems.push({
-      path: `/${name}`,
-      message: `is no column of the rows, which have ${names.slice(0, 50).join(', ')}`,
-    });
+    const there = names.slice(0, 50).join(', ');
+    problems.push({ path: `/${name}`, message: `is no column of the rows, which have ${there}` });
   }
   if (label !== undefined && features?.includes(label)) {
     problems.push({
@@ -132,13 +147,13 @@ function wantedColumns(
       message: `hold the label ${label}: the model would be told the answer`,
     });
   }
-  if (problems.length > 0) {
-    throw new MillraceError('INVALID_INPUT', 'The rows do not fit what is to be learnt: see the problems.', {
-      errors: problems,
-    });
-  }
-  const own = features ?? names.filter((name) => name !== label && name !== weight);
-  return [...new Set([...own, ...named])];
+  refuse('The rows do not fit what is to be learnt', problems);
+}
+
+/** The columns that are kept: features in the order named (or all), then label and weight. */
+function wantedColumns({ label, weight, features }: TrainingSpec, names: readonly string[]): string[] {
+  const beside = [label, weight].filter((name) => name !== undefined);
+  return [...new Set([...(features ?? names.filter((name) => !beside.includes(name))), ...beside])];
 }
 
 function rowProblem(row: number, column: string, message: string): MillraceError {

@@ -60,14 +60,13 @@ function csvReader(path: string, spec: TrainingSpec): LineReader {
 }
 
 function jsonReader(path: string, spec: TrainingSpec): LineReader {
-  let table: TableBuilder | undefined;
+  const table = new TableBuilder(spec);
   return {
     line(text, number) {
       if (text.trim() === '') return;
       const row = objectOf(text);
       if (!row) throw wrongLine(path, number, 'no JSON object');
-      table ??= new TableBuilder(spec, Object.keys(row));
-      table.add(table.names.map((name) => row[name]));
+      table.addObject(row);
     },
     finish: () => finished(path, table),
   };
@@ -82,16 +81,15 @@ function objectOf(text: string): { readonly [name: string]: unknown } | undefine
   }
 }
 
-/** Rows as objects, such as the values of a stream's records; the first tells the columns. */
+/** Rows as objects, such as the values of a stream's records; all their fields together are the columns. */
 export function readRows(rows: readonly unknown[], spec: TrainingSpec): Dataset {
-  let table: TableBuilder | undefined;
+  const table = new TableBuilder(spec);
   rows.forEach((row, place) => {
     if (typeof row !== 'object' || row === null) {
       const message = `Row ${place + 1} is no object.`;
       throw new MillraceError('INVALID_INPUT', message, { errors: [{ path: `/${place}`, message }] });
     }
-    table ??= new TableBuilder(spec, Object.keys(row));
-    table.add(table.names.map((name) => (row as { readonly [name: string]: unknown })[name]));
+    table.addObject(row as { readonly [name: string]: unknown });
   });
   return finished('What was given', table);
 }
