@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isMillraceError, type StateStore } from '../../kernel/index.ts';
+import { isMillraceError } from '../../kernel/index.ts';
+import { mortalStore } from '../mortal-store.support.ts';
 import type { ReleaseRecord } from './record.ts';
 import { CAREFUL, createWorld, FAULTS, type Fault } from './world.support.ts';
 
@@ -219,21 +220,3 @@ describe('a release', () => {
     assert.ok(deaths > 6, `died ${deaths} times`);
   });
 });
-
-/** A store that nothing gets through to any more after its n-th write. */
-function mortalStore(store: StateStore, write: number) {
-  let writes = 0;
-  const transact: StateStore['transact'] = async (operations) => {
-    writes++;
-    if (writes <= write) await store.transact(operations);
-    if (writes >= write) throw new Error('killed');
-  };
-  const proxy = new Proxy(store, {
-    get(target, name) {
-      if (name === 'transact') return transact;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-  return { store: proxy, dead: () => writes >= write };
-}

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import {
-  isMillraceError,
-  type Json,
-  readModelOperations,
-  type StateStore,
-  seededRandom,
-} from '../../kernel/index.ts';
+import { isMillraceError, type Json, readModelOperations, seededRandom } from '../../kernel/index.ts';
+import { mortalStore } from '../mortal-store.support.ts';
 import { operated, type Surroundings } from '../operations/operations.support.ts';
 import { DEFAULT_SERVING } from '../service.ts';
 import type { RetrainRun } from './store.ts';
@@ -143,7 +138,7 @@ describe('retraining', () => {
     const [failed, skipped] = await under.runs();
     assert.deepEqual([skipped!.outcome, failed!.outcome], ['skipped', 'failed']);
     assert.match(skipped!.reason, /holds 1500 rows, 5000 are needed/);
-    assert.match(failed!.reason, /no 'unheard'/);
+    assert.match(failed!.reason, /unheard is no column of the rows/);
     assert.deepEqual(await under.blobs.list('models/retraining/'), []);
   });
 
@@ -185,21 +180,3 @@ describe('retraining', () => {
     assert.ok(deaths >= 9, `died ${deaths} times`);
   });
 });
-
-/** A store that nothing gets through to any more after its n-th write. */
-function mortalStore(store: StateStore, write: number) {
-  let writes = 0;
-  const transact: StateStore['transact'] = async (operations) => {
-    writes++;
-    if (writes <= write) await store.transact(operations);
-    if (writes >= write) throw new Error('killed');
-  };
-  const proxy = new Proxy(store, {
-    get(target, name) {
-      if (name === 'transact') return transact;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-  return { store: proxy, dead: () => writes >= write };
-}

@@ -136,8 +136,11 @@ export function createRetraining(options: RetrainingOptions): Retraining {
     const { rows } = trained;
     await blobs.put(heldBackKey(run), trained.heldBack);
     const parent = production(model);
-    const serving =
+    const before =
       parent === undefined ? DEFAULT_SERVING : (await models.registry.version(model, parent)).serving;
+    // The names of its columns come with what was learnt; how it is batched and remembered stays.
+    const { features: _, ...kept } = before;
+    const serving = { ...kept, ...trained.serving };
     const offsets = (side: 'from' | 'to'): string => positions!.map((each) => each[side]).join(',');
     const made = await models.register(model, {
       bytes: trained.onnx,

@@ -1,6 +1,5 @@
-import { type Json, MillraceError, type TaskContext } from '../../kernel/index.ts';
-import type { Column, Dataset } from '../training/index.ts';
-import { type TrainingSpec, trainModel } from '../training/index.ts';
+import type { TaskContext } from '../../kernel/index.ts';
+import { readRows, type Training, type TrainingSpec, trainModel } from '../training/index.ts';
 import type { Reference } from '../watch/reference.ts';
 import type { HistoryPage } from './history.ts';
 
@@ -27,6 +26,8 @@ export interface Trained {
   readonly onnx: Uint8Array;
   readonly metrics: { readonly [name: string]: number };
   readonly reference: Reference;
+  /** How the model wants to be served. */
+  readonly serving: Training['serving'];
 }
 
 /** The latest part of the rows is put aside. */
@@ -63,62 +64,8 @@ export function train({ spec, lines }: TrainInput): Trained {
 }
 
 function trainRows(spec: TrainingSpec, lines: readonly string[]): Trained {
-  const rows = lines.map((line) => JSON.parse(line) as Row);
+  const rows = lines.map((line): unknown => JSON.parse(line));
   // The rows to judge it by have been put aside already.
-  const { onnx, metrics, reference } = trainModel({ holdout: 0, ...spec }, datasetOf(rows, spec));
-  return { onnx, metrics, reference };
-}
-
-type Row = { readonly [column: string]: Json };
-
-/** Rows column by column: numbers and flags as numbers, anything else as categories. */
-export function datasetOf(rows: readonly Row[], { label, features, weight }: TrainingSpec): Dataset {
-  const names = features ?? [...new Set(rows.flatMap((row) => Object.keys(row)))].sort();
-  const columns = names
-    .filter((name) => name !== label && name !== weight)
-    .map((name) => columnOf(rows, name));
-  return {
-    rows: rows.length,
-    columns,
-    ...(label === undefined ? {} : labelOf(rows, label)),
-    ...(weight === undefined ? {} : { weights: Float64Array.from(rows, (row) => Number(row[weight])) }),
-  };
-}
-
-const isNumeric = (value: Json | undefined): boolean =>
-  value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean';
-
-function columnOf(rows: readonly Row[], name: string): Column {
-  const value = (row: Row): number => {
-    const found = row[name];
-    return found === null || found === undefined ? Number.NaN : Number(found);
-  };
-  if (rows.every((row) => isNumeric(row[name]))) {
-    return { name, kind: 'number', values: Float32Array.from(rows, value) };
-  }
-  const texts = rows.map((row) =>
-    row[name] === null || row[name] === undefined ? undefined : String(row[name]),
-  );
-  const categories = [...new Set(texts.filter((text) => text !== undefined))].sort();
-  const places = new Map(categories.map((category, at) => [category, at]));
-  const values = Int32Array.from(texts, (text) => (text === undefined ? -1 : places.get(text)!));
-  return { name, kind: 'category', values, categories };
-}
-
-/** Few whole numbers, flags or texts are classes; other numbers are values. */
-function labelOf(rows: readonly Row[], label: string): Pick<Dataset, 'label' | 'classes'> {
-  const texts = rows.map((row) =>
-    String(typeof row[label] === 'boolean' ? Number(row[label]) : (row[label] ?? '')),
-  );
-  const found = [...new Set(texts)].sort((a, b) => Number(a) - Number(b) || (a < b ? -1 : 1));
-  if (found.includes('')) {
-    const message = `Some rows have no '${label}', which is what is to be learnt. Publish only rows whose truth is known.`;
-    throw new MillraceError('INVALID_INPUT', message, {
-      errors: [{ path: `/${label}`, message: 'is missing' }],
-    });
-  }
-  const numbers = texts.map(Number);
-  if (found.length > 20 && numbers.every(Number.isFinite)) return { label: Float64Array.from(numbers) };
-  const places = new Map(found.map((text, at) => [text, at]));
-  return { label: Float64Array.from(texts, (text) => places.get(text)!), classes: found };
+  const { onnx, metrics, reference, serving } = trainModel({ holdout: 0, ...spec }, readRows(rows, spec));
+  return { onnx, metrics, reference, serving };
 }
