@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
+import { createPlatform, loadConfig } from '../../src/main.ts';
+import { knownAtMs } from './features/batch.ts';
 import { scoreInOneLoop } from './loop.ts';
+import type { Verdict } from './scoring/streams.ts';
 import type { Summary } from './summary.ts';
 import { generatePayments } from './traffic/generator.ts';
 import type { SourcePayment } from './traffic/source.ts';
@@ -101,7 +104,10 @@ test('a replay finds what one loop over an array finds, and started again it doe
     await running.next<Ready>();
     const summary = await running.next<Summary>();
     assert.equal(await running.ended, 0);
-    const { records, alerts, trueAlerts, falseAlerts, missedFrauds, lost } = summary;
+    const { records, alerts, trueAlerts, falseAlerts, missedFrauds, lost, labels } = summary;
+    // Counted in windows of a thousand: of the latest, or of the full one before.
+    assert.ok(labels!.labels >= 200 && labels!.labels <= 1000, `${labels!.labels} labels`);
+    assert.ok(labels!.precision! > 0.5 && labels!.recall! > 0.3, JSON.stringify(labels));
     assert.deepEqual(
       { records, alerts, trueAlerts, falseAlerts, missedFrauds, lost },
       {
@@ -115,7 +121,44 @@ test('a replay finds what one loop over an array finds, and started again it doe
       `${round} run`,
     );
   }
+
+  const verdicts = await verdictsIn(join(data.path, 'data'));
+  const byId = new Map(payments.map((payment) => [payment.id, payment]));
+  const isKnown = ({ atMs }: SourcePayment): boolean => knownAtMs(atMs) <= payments.at(-1)!.atMs;
+  assert.equal(
+    verdicts.length,
+    new Set(verdicts.map(({ payment }) => payment)).size,
+    'one verdict a payment',
+  );
+  for (const { payment, fraud, alerted } of verdicts) {
+    assert.deepEqual(
+      { fraud, alerted },
+      { fraud: byId.get(payment)!.fraud, alerted: truth.findings.has(payment) },
+    );
+    assert.ok(isKnown(byId.get(payment)!), `${payment} is judged after a week`);
+  }
+  const frauds = payments.filter((payment) => payment.fraud && isKnown(payment));
+  assert.equal(verdicts.filter(({ fraud }) => fraud).length, frauds.length);
+  // That a payment was genuine is noticed with the next payment at its terminal.
+  const genuine = payments.filter((each) => !each.fraud && isKnown(each) && truth.findings.has(each.id));
+  assert.ok(verdicts.filter(({ fraud }) => !fraud).length > 0.9 * genuine.length);
 });
+
+async function verdictsIn(folder: string): Promise<Verdict[]> {
+  const flags = { data: folder, 'edge-port': 'off', 'api-port': 'off', 'kafka-port': 'off' };
+  await using platform = createPlatform(await loadConfig({ flags, env: {}, folder }));
+  await platform.start();
+  const { streams } = platform;
+  const found: Verdict[] = [];
+  for (const [partition, { highWatermark }] of streams.describe('verdicts').bounds.entries()) {
+    for (let offset = 0; offset < highWatermark; ) {
+      const page = await streams.read({ topic: 'verdicts', partition }, offset, { limit: 10_000 });
+      found.push(...page.records.map(({ value }) => JSON.parse(Buffer.from(value!).toString()) as Verdict));
+      offset = page.nextOffset;
+    }
+  }
+  return found;
+}
 
 test('what cannot be replayed is refused with the remedy', async () => {
   using data = folder();

@@ -1,14 +1,20 @@
 import type { Platform } from '../../src/main.ts';
 import { CARD, Lead, TERMINAL } from './lead.ts';
-import type { Live, Scoreboard, Summary } from './summary.ts';
+import type { Live, LiveLabels, Scoreboard, Summary } from './summary.ts';
 import type { FeedState } from './traffic/feed.ts';
 
-/** The consumer groups on a payment's way to its score, and the one that opens cases, with the stream each reads. */
+/** The consumer groups on a payment's way to its score, and those that keep the cases, with the stream each reads. */
 const SCORERS = [CARD, TERMINAL] as const;
-const READERS = [...SCORERS, { group: 'cases.open-case', stream: 'alerts' }] as const;
+const READERS = [
+  ...SCORERS,
+  { group: 'cases.open-case', stream: 'alerts' },
+  { group: 'cases.note-verdict', stream: 'verdicts' },
+] as const;
 
 /** The feed stays at most this far ahead of the scorers. */
 const AHEAD_RECORDS = 40_000;
+const MODEL = 'fraud';
+const FEW_LABELS = 200;
 /** How long the platform may take to finish what it was given without getting any further. */
 const STALLED_MS = 30_000;
 
@@ -61,13 +67,30 @@ export class Progress {
     this.stop();
     await this.alertsDone;
     const records = this.payments();
+    // The platform joins labels once a second: those of the last second are still to come.
+    await this.platform.models.operations.labels.settled();
     return {
       records,
       seconds: Number(seconds.toFixed(3)),
       recordsPerSecond: Math.round((records - this.feed.resumed) / seconds),
       ...this.scoreboard.counts(),
       lost: this.lost(),
+      labels: this.labels(),
     };
+  }
+
+  /** What the labels that came a week later say of the version that is in production. */
+  private labels(): LiveLabels | null {
+    const { models } = this.platform;
+    const production = models.registry.find(MODEL)?.aliases.production;
+    const shown = models.operations.labels
+      .show(MODEL)
+      ?.versions.find(({ version }) => version === production);
+    // The window that is filling says little at first.
+    const metrics = shown && (shown.last && shown.now.labels < FEW_LABELS ? shown.last : shown.now);
+    if (!metrics || metrics.labels === 0) return null;
+    const { labels, precision, recall } = metrics;
+    return { labels, precision, recall };
   }
 
   live(): Live {
@@ -82,6 +105,7 @@ export class Progress {
       eventMs: this.feed.eventMs,
       elapsedMs: nowMs - this.beginMs,
       memoryBytes: process.memoryUsage.rss(),
+      labels: this.labels(),
     };
   }
 

@@ -1,5 +1,5 @@
 import { formatDuration } from '../../src/kernel/index.ts';
-import type { Summary } from './summary.ts';
+import { renderLabels, type Summary } from './summary.ts';
 
 interface Ready {
   readonly edge: string | null;
@@ -40,7 +40,8 @@ export class Screen {
         : `  curl ${edge}/payments -H 'content-type: application/json' \\\n    -d '{"card":"mine","terminal":"corner-shop","amount":250}'`,
       `  npx millrace tail alerts${urlFlag(api)}`,
       `  npx millrace top${urlFlag(api)}`,
-      edge === null ? '' : `  curl ${edge}/cases`,
+      edge === null ? '' : `  curl ${edge}/cases; curl ${edge}/ranking`,
+      `  npx millrace show fraud${urlFlag(api)}`,
       '',
       'Ctrl-C stops it; started again on the same folder it goes on where it was.',
       '',
@@ -85,6 +86,7 @@ export class Screen {
         p50 === null || p99 === null
           ? ''
           : `From payment to alert: half within ${formatDuration(p50)}, 99 % within ${formatDuration(p99)}.`,
+        summary.labels === null ? '' : `Labels, a week later: ${renderLabels(summary.labels)}.`,
         `The data is in ${folder}.`,
         '',
       ].join('\n'),

@@ -16,6 +16,16 @@ export interface Summary {
   readonly lost: number;
   /** From handing the payment to the log until its alert can be read; null without a sample. */
   readonly ingestToAlertMs: { readonly p50: number | null; readonly p99: number | null };
+  /** Null until the first labels come. */
+  readonly labels: LiveLabels | null;
+}
+
+/** How the model's predictions and the labels that came a week later agree, as the platform joins them: of the latest labels. */
+export interface LiveLabels {
+  readonly labels: number;
+  /** Of the alerts, the part that was fraud; of the frauds, the part that raised one. Null without any. */
+  readonly precision: number | null;
+  readonly recall: number | null;
 }
 
 /** Keeps the score: which payments were fraud, which raised alerts, and how long that took. */
@@ -101,9 +111,10 @@ export interface Live {
   readonly eventMs: number;
   readonly elapsedMs: number;
   readonly memoryBytes: number;
+  readonly labels: LiveLabels | null;
 }
 
-/** Four short lines for a terminal of 80 columns. */
+/** Five short lines for a terminal of 80 columns. */
 export function renderLive(live: Live, scoreboard: Scoreboard): string[] {
   const { alerts, trueAlerts, missedFrauds, ingestToAlertMs } = scoreboard.counts();
   const precision = alerts === 0 ? '–' : `${Math.round((100 * trueAlerts) / alerts)} %`;
@@ -115,7 +126,15 @@ export function renderLive(live: Live, scoreboard: Scoreboard): string[] {
   return [
     `  payments  ${count(live.scored)} scored, ${count(live.perSecond)} a second, ${count(live.waiting)} waiting`,
     `  alerts    ${count(alerts)} (${precision} of them fraud), ${count(missedFrauds)} frauds without one yet`,
+    `  labels    ${renderLabels(live.labels)}`,
     `  latency   ${latency} from payment to alert`,
     `  running   ${formatDuration(live.elapsedMs)}, event time ${new Date(live.eventMs).toISOString().slice(0, 16).replace('T', ' ')}, ${formatBytes(live.memoryBytes)} of memory`,
   ];
+}
+
+export function renderLabels(labels: LiveLabels | null): string {
+  if (labels === null) return 'none yet: they come after a week of event time';
+  const percent = (part: number | null): string => (part === null ? '–' : `${Math.round(100 * part)} %`);
+  const { precision, recall } = labels;
+  return `last ${labels.labels.toLocaleString('en-US')} joined: precision ${percent(precision)}, recall ${percent(recall)}`;
 }

@@ -4,7 +4,7 @@ import { defineSection, type SectionValues } from '../kernel/index.ts';
 export const modelsSection = defineSection('models', 'Models', {
   modelMemory: {
     kind: 'bytes',
-    default: '512mb',
+    default: '256mb',
     min: 1024 * 1024,
     description: 'Memory for loaded models; those used longest ago make room',
   },

@@ -114,7 +114,7 @@ export interface MillraceConfig {
   readonly edgeStall?: Duration;
   /** Connections to the edge port; default 10,000. */
   readonly edgeConnections?: number;
-  /** Memory for loaded models; those used longest ago make room. Default `'512mb'`. */
+  /** Memory for loaded models; those used longest ago make room. Default `'256mb'`. */
   readonly modelMemory?: Size;
   /** Largest ONNX file that is uploaded; default `'256mb'`. */
   readonly modelFile?: Size;

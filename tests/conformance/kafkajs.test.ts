@@ -8,6 +8,12 @@ let kafka: Kafka;
 let admin: Admin;
 let topics = 0;
 
+/** As `GET /streams/{name}` shows it. */
+interface ShownGroup {
+  readonly epoch: number;
+  readonly members: readonly { readonly partitions: readonly number[] }[];
+}
+
 const makeTopic = async (numPartitions = 1): Promise<string> => {
   const topic = `kafkajs-${topics++}`;
   await admin.createTopics({ topics: [{ topic, numPartitions }] });
@@ -136,6 +142,25 @@ describe('kafkajs', { timeout: 180_000 }, () => {
     const { consumer, seen } = await consume('tx-readers', topic);
     await until(() => seen.includes('kept too'));
     assert.deepEqual(seen, ['kept', 'kept too']);
+    await consumer.disconnect();
+  });
+
+  it('reads what was published over HTTP, and is seen there with its position', async () => {
+    const topic = await makeTopic();
+    const address = `${port.api}/streams/${topic}`;
+    const { consumer, seen } = await consume('over-http', topic, { rebalanceTimeout: 10_000 });
+    const headers = { 'content-type': 'application/json' };
+    await fetch(`${address}/records`, { method: 'POST', headers, body: '{"from":"http"}' });
+    await until(() => seen.length === 1);
+    assert.deepEqual(JSON.parse(seen[0]!), { from: 'http' });
+    await consumer.commitOffsets([{ topic, partition: 0, offset: '1' }]);
+    const described = (await (await fetch(address)).json()) as { groups: ShownGroup[] };
+    const { epoch: _, members, ...group } = described.groups[0]!;
+    assert.deepEqual(group, {
+      ...{ group: 'over-http', kind: 'classic', state: 'stable', lag: 0 },
+      partitions: [{ partition: 0, offset: 1, lag: 0 }],
+    });
+    assert.deepEqual(members[0]!.partitions, [0]);
     await consumer.disconnect();
   });
 

@@ -1,7 +1,8 @@
 import { type Context, type Cursor, fn, http } from 'millrace';
 import * as v from 'valibot';
-import { alerts } from '../scoring/streams.ts';
+import { alerts, verdicts } from '../scoring/streams.ts';
 import { apply, type Cases, worstFirst } from './model.ts';
+import { BUDGET, Rankings } from './ranking.ts';
 import { caseEvents } from './streams.ts';
 
 export { caseEvents };
@@ -12,8 +13,20 @@ export const openCase = fn(
   { on: alerts, from: 'start', batch: { size: 500, wait: '20ms' } },
   async (records, ctx) => {
     for (const { value } of records) {
-      const { card, at, payment, amount, reason } = value;
-      await ctx.emit(caseEvents, { type: 'alerted', card, at, payment, amount, reason });
+      const { card, at, payment, amount, score, reason } = value;
+      await ctx.emit(caseEvents, { type: 'alerted', card, at, payment, amount, score, reason });
+    }
+  },
+);
+
+/** What has become of the payments: it says how good the rankings were. */
+export const noteVerdict = fn(
+  'note-verdict',
+  { on: verdicts, from: 'start', batch: { size: 500, wait: '20ms' } },
+  async (records, ctx) => {
+    for (const { value } of records) {
+      const { card, at, payment, alerted, fraud } = value;
+      await ctx.emit(caseEvents, { type: 'known', card, at, payment, alerted, fraud });
     }
   },
 );
@@ -29,7 +42,7 @@ export const closeCase = fn(
   { on: http.post('/cases/:card/close', { body: Closing }) },
   async (request, ctx) => {
     const { card } = request.params;
-    const cases = await current(ctx);
+    const { cases } = await current(ctx);
     if (!cases.has(card)) return { status: 404, body: { error: `Card ${card} has no open case.` } };
     await ctx.emit(caseEvents, { type: 'closed', card, at: new Date().toISOString(), ...request.body });
     return { status: 200, body: { card, closed: request.body.verdict } };
@@ -41,14 +54,33 @@ export const listCases = fn(
   'list-cases',
   { on: http.get('/cases', { query: v.object({ limit: v.optional(v.string()) }) }) },
   async (request, ctx) => {
-    const cases = await current(ctx);
+    const { cases, rankings } = await current(ctx);
     const limit = Math.min(1000, Math.max(1, Number(request.query.limit ?? 20) || 20));
-    return { body: { open: cases.size, worst: worstFirst(cases, limit) } };
+    const ranking = { cardsPerDay: BUDGET, days: rankings.latest(DAYS_SHOWN) };
+    return { body: { open: cases.size, worst: worstFirst(cases, limit), ranking } };
   },
 );
 
-const model: { cases: Cases; cursor: Cursor | undefined; folding: Promise<unknown> } = {
+const DAYS_SHOWN = 14;
+
+/** The cards that the day's budget is for, the likeliest frauds first, and what became of them. Without a day, the latest. */
+export const ranking = fn(
+  'ranking',
+  { on: http.get('/ranking', { query: v.object({ day: v.optional(v.pipe(v.string(), v.isoDate())) }) }) },
+  async (request, ctx) => {
+    const { rankings } = await current(ctx);
+    const ranked = rankings.of(request.query.day);
+    if (!ranked) {
+      const { day = 'the latest day' } = request.query;
+      return { status: 404, body: { error: `There is no ranking of ${day}: no alerts, or too long ago.` } };
+    }
+    return { body: ranked };
+  },
+);
+
+const model: { cases: Cases; rankings: Rankings; cursor: Cursor | undefined; folding: Promise<unknown> } = {
   cases: new Map(),
+  rankings: new Rankings(),
   cursor: undefined,
   folding: Promise.resolve(),
 };
@@ -57,16 +89,19 @@ const model: { cases: Cases; cursor: Cursor | undefined; folding: Promise<unknow
  * Brings the read model up to date and gives it. A new instance folds the whole history once; afterwards each call
  * folds what has come since. Calls line up, so that no event is folded twice.
  */
-async function current(ctx: Context): Promise<Cases> {
+async function current(ctx: Context): Promise<{ readonly cases: Cases; readonly rankings: Rankings }> {
   const folded = model.folding.then(async () => {
     for (let more = true; more; ) {
       const page = await ctx.read(caseEvents, model.cursor);
-      for (const record of page.records) apply(model.cases, record.value);
+      for (const { value } of page.records) {
+        apply(model.cases, value);
+        model.rankings.apply(value);
+      }
       model.cursor = page.cursor;
       more = page.more;
     }
   });
   model.folding = folded.catch(() => undefined);
   await folded;
-  return model.cases;
+  return model;
 }

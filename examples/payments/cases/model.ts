@@ -13,6 +13,7 @@ export type Cases = Map<string, Case>;
 
 /** The read model is nothing but this fold over the events, from the first to the last. */
 export function apply(cases: Cases, event: CaseEvent): void {
+  if (event.type === 'known') return;
   if (event.type === 'closed') {
     cases.delete(event.card);
     return;

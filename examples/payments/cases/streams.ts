@@ -9,7 +9,17 @@ export const CaseEvent = v.variant('type', [
     at: v.string(),
     payment: v.number(),
     amount: v.number(),
+    score: v.number(),
     reason: v.string(),
+  }),
+  v.object({
+    /** A week later the truth of a payment is known. */
+    type: v.literal('known'),
+    card: v.string(),
+    at: v.string(),
+    payment: v.number(),
+    alerted: v.boolean(),
+    fraud: v.boolean(),
   }),
   v.object({
     type: v.literal('closed'),

@@ -56,7 +56,7 @@ export function datasetOf(samples: readonly Sample[]): Dataset {
       values: Float32Array.from(samples, ({ values }) => values[place]!),
     })),
     label: Float64Array.from(samples, ({ fraud }) => (fraud ? 1 : 0)),
-    classes: ['genuine', 'fraud'],
+    classes: ['0', '1'],
   };
 }
 

@@ -1,13 +1,15 @@
-import { fn, state } from 'millrace';
+import { type Context, fn, type StateCell, state } from 'millrace';
 import { observeCard, packCard, unpackCard } from '../features/card.ts';
 import { cardFeatures, cardValues, type FeatureRow, featureRow, modelValues } from '../features/row.ts';
-import { learnFraud, observeTerminal, packTerminal, unpackTerminal } from '../features/terminal.ts';
+import { learnFraud, observeTerminal } from '../features/terminal.ts';
 import { payments, replies } from '../intake/streams.ts';
+import { packCell, type TerminalCell, takeFraud, takeGenuine, unpackCell, type Waiting } from './cell.ts';
 import { ALERT_FROM, fraud } from './model.ts';
 import { reasonFor } from './reasons.ts';
-import { alerts, type TerminalPayment, terminalEvents } from './streams.ts';
+import { labelledRow, learnable } from './sample.ts';
+import { alerts, labelledPayments, type TerminalPayment, terminalEvents, verdicts } from './streams.ts';
 
-export { alerts, fraud, terminalEvents };
+export { alerts, fraud, labelledPayments, terminalEvents, verdicts };
 
 export const cards = state<string>('cards');
 export const terminals = state<string>('terminals');
@@ -29,38 +31,94 @@ export const seeCard = fn(
   },
 );
 
-/** Per terminal: what is known of it by now? With both, the model says how likely the payment is fraud. */
+interface Open extends TerminalCell {
+  readonly stored: StateCell<string>;
+}
+
+/**
+ * Per terminal: what is known of it by now? With both, the model says how likely the payment is fraud. A week later the truth
+ * is known, and goes where the model is watched and learns.
+ */
 export const score = fn(
   'score',
   { on: terminalEvents, from: 'start', batch: { size: 1000, wait: '5ms' } },
   async (records, ctx) => {
-    const asked: { payment: TerminalPayment; row: FeatureRow }[] = [];
+    const open = new Map<string, Open>();
+    const rows: FeatureRow[] = [];
+    const keys: string[] = [];
     for (const record of records) {
-      const cell = ctx.state(terminals, record);
-      const terminal = unpackTerminal(await cell.get());
       const event = record.value;
-      if (event.kind === 'fraud') learnFraud(terminal, event.id);
-      else asked.push({ payment: event, row: see(terminal, event) });
-      await cell.set(packTerminal(terminal));
+      let cell = open.get(event.terminal);
+      if (!cell) {
+        const stored = ctx.state(terminals, record);
+        cell = { stored, ...unpackCell(await stored.get()) };
+        open.set(event.terminal, cell);
+      }
+      if (event.kind === 'fraud') learnFraud(cell.terminal, event.id);
+      else {
+        rows.push(see(cell, event));
+        keys.push(String(event.id));
+      }
     }
-    const judged = await ctx.model(fraud).predict(asked.map(({ row }) => modelValues(row)));
-    for (const [place, { payment, row }] of asked.entries()) {
+    const values = rows.map(modelValues);
+    const judged = await ctx.model(fraud).predict(values, { keys });
+    // Once more in the same order: what happens to those that wait depends on the scores of those before.
+    let place = 0;
+    for (const { value: event } of records) {
+      const cell = open.get(event.terminal)!;
+      if (event.kind === 'fraud') {
+        await tell(ctx, event.terminal, takeFraud(cell, event.id) ?? event, true);
+        continue;
+      }
+      for (const each of takeGenuine(cell, Date.parse(event.at)))
+        await tell(ctx, event.terminal, each, false);
       const probability = Number(judged[place]!.probabilities[1].toFixed(4));
-      const suspect = probability >= ALERT_FROM;
-      const { id, at, card, terminal, amount, reply } = payment;
-      const reason = suspect ? reasonFor(row) : '';
-      if (suspect) {
-        await ctx.emit(alerts, { payment: id, at, card, terminal, amount, score: probability, reason });
+      await answer(ctx, event, rows[place]!, probability);
+      const { id, at, card } = event;
+      const sampled = learnable(id, probability, values[place]!);
+      if (sampled || probability >= ALERT_FROM) {
+        cell.waiting.push({ id, at, card, score: probability, ...sampled });
       }
-      if (reply !== undefined) {
-        await ctx.emit(replies, { reply, score: probability, reasons: suspect ? [reason] : [] });
-      }
+      place++;
     }
+    for (const cell of open.values()) await cell.stored.set(packCell(cell));
   },
 );
 
-function see(terminal: ReturnType<typeof unpackTerminal>, value: TerminalPayment): FeatureRow {
+function see({ terminal }: TerminalCell, value: TerminalPayment): FeatureRow {
   const payment = { id: value.id, amount: value.amount, atMs: Date.parse(value.at) };
   const card = cardFeatures(value.card_features);
   return featureRow(payment, card, observeTerminal(terminal, payment, card));
+}
+
+async function answer(
+  ctx: Context,
+  { id, at, card, terminal, amount, reply }: TerminalPayment,
+  row: FeatureRow,
+  probability: number,
+): Promise<void> {
+  const suspect = probability >= ALERT_FROM;
+  const reason = suspect ? reasonFor(row) : '';
+  if (suspect) {
+    await ctx.emit(alerts, { payment: id, at, card, terminal, amount, score: probability, reason });
+  }
+  if (reply !== undefined) {
+    await ctx.emit(replies, { reply, score: probability, reasons: suspect ? [reason] : [] });
+  }
+}
+
+/** The truth of a payment: to whom it may concern where it was fraud or raised an alert, and to learn from where it is of the sample. */
+async function tell(
+  ctx: Context,
+  terminal: string,
+  payment: Pick<Waiting, 'id' | 'at' | 'card'> & Partial<Waiting>,
+  isFraud: boolean,
+): Promise<void> {
+  const { id, at, card, score: probability, values, weight } = payment;
+  const alerted = probability !== undefined && probability >= ALERT_FROM;
+  if (isFraud || alerted) {
+    const known = probability === undefined ? {} : { score: probability };
+    await ctx.emit(verdicts, { payment: id, at, card, terminal, ...known, alerted, fraud: isFraud });
+  }
+  if (values && weight !== undefined) await ctx.emit(labelledPayments, labelledRow(values, weight, isFraud));
 }

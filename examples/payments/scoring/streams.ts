@@ -44,3 +44,29 @@ export const Alert = v.object({
 export type Alert = v.InferOutput<typeof Alert>;
 
 export const alerts = stream('alerts', { schema: Alert, key: 'card', partitions: 4, retention: 'forever' });
+
+/** The truth of a payment, a week after it: of every fraud, and of every payment that raised an alert. */
+export const Verdict = v.object({
+  payment: v.number(),
+  at: v.string(),
+  card: v.string(),
+  terminal: v.string(),
+  /** What the model had said; left out where it was so little that nobody kept it. */
+  score: v.optional(v.number()),
+  alerted: v.boolean(),
+  fraud: v.boolean(),
+});
+export type Verdict = v.InferOutput<typeof Verdict>;
+
+export const verdicts = stream('verdicts', {
+  schema: Verdict,
+  key: 'card',
+  partitions: 4,
+  retention: 'forever',
+});
+
+/** Payments as the model learns from them: its columns, `fraud` (1 or 0), `weight`. A sample: see `sample.ts`. */
+export const labelledPayments = stream('labelled-payments', {
+  schema: v.record(v.string(), v.number()),
+  retention: '30d',
+});

@@ -1,4 +1,4 @@
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import {
   type AnswerOf,
@@ -146,7 +146,7 @@ export class Connection {
 
 function openSocket({ host, port }: BrokerAddress, { tls }: KafkaOptions): Promise<Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const socket = tls ? connectTls({ servername: host, ...tls, host, port }) : connectTcp({ host, port });
+  const socket = tls ? connectTls({ ...nameFor(host), ...tls, host, port }) : connectTcp({ host, port });
   const fail = (why: string, cause?: Error): void => {
     socket.destroy();
     reject(new ConnectionLost(`${host}:${port} cannot be reached: ${why}.`, { cause }));
@@ -163,3 +163,6 @@ function openSocket({ host, port }: BrokerAddress, { tls }: KafkaOptions): Promi
   socket.once('close', () => clearTimeout(timer));
   return promise;
 }
+
+/** TLS has no names for addresses; certificates are checked against the address itself. */
+const nameFor = (host: string): { servername?: string } => (isIP(host) === 0 ? { servername: host } : {});

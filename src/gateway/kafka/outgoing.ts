@@ -16,6 +16,6 @@ export class Outgoing {
 
   /** What one more answer should not exceed: the more waits, the less, so that the sum stays bounded. */
   get mostBytes(): number {
-    return Math.max(LEAST_BYTES, (TOTAL_BYTES - this.#bytes) / 4);
+    return Math.max(LEAST_BYTES, Math.floor((TOTAL_BYTES - this.#bytes) / 4));
   }
 }

@@ -115,13 +115,12 @@ class WorkerPool implements Workers {
     });
   }
 
-  refuse(): void {
-    this.#refusing = true;
-  }
-
-  /** Finishes what runs and waits until the deadline, then ends all threads. */
+  /**
+   * Finishes what runs and waits until the deadline, then ends all threads. Until then work is taken while the platform stops: the
+   * rooms that stop before have theirs to finish.
+   */
   async stop(deadline: AbortSignal): Promise<void> {
-    this.refuse();
+    this.#refusing = true;
     const drained = new Promise<void>((resolve) => {
       this.#drained = resolve;
       deadline.addEventListener('abort', () => resolve(), { once: true });

@@ -1,10 +1,13 @@
 import { MillraceError } from '../../../kernel/index.ts';
 import type { TopicInfo } from '../../../streams/index.ts';
 import { Metadata, NO_UUID, type RequestOf, type ResponseOf } from '../../../streams/kafka-protocol/index.ts';
-import { KAFKA_ERRORS, kafkaErrorCode } from '../errors.ts';
+import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
 import { clusterOperations, topicOperations } from '../operations.ts';
 import { LEADER_EPOCH } from '../topics.ts';
+
+/** Before it an answer cannot leave out a name (KIP-516). */
+const IDS_FROM_VERSION = 12;
 
 type Request = RequestOf<typeof Metadata>;
 type TopicAnswer = ResponseOf<typeof Metadata>['topics'][number];
@@ -89,6 +92,9 @@ export function metadataHandler(broker: Broker): Handler<typeof Metadata> {
       if (asked === null) found.push(...all(request, context));
       // One after another: two requests for a topic that is not there yet must not both make it.
       for (const { name, topicId } of asked ?? []) {
+        if (name === null && context.version < IDS_FROM_VERSION) {
+          throw new KafkaError('INVALID_REQUEST', 'a topic without a name needs a later version of Metadata');
+        }
         found.push(
           name === null ? identified(topicId, request, context) : await named(name, request, context),
         );

@@ -8,8 +8,8 @@ export type Cell = unknown;
 
 /** Different texts of one column: more are no categories but names, times or texts. */
 const MOST_CATEGORIES = 10_000;
-/** Rows times columns: about as much as a worker's memory takes. */
-const MOST_CELLS = 250_000_000;
+/** Rows times columns: reading and learning takes about 15 bytes for each. */
+const MOST_CELLS = 100_000_000;
 
 /**
  * Gathers rows into a dataset, column by column, whatever they come from. A column is of numbers until something else
