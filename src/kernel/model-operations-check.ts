@@ -49,14 +49,16 @@ function compare(
   if (FREE.has(name)) {
     if (typeof value !== 'object' || value === null) wrong('must be an object or a list');
   } else if (Array.isArray(like)) {
-    if (!Array.isArray(value)) return wrong('must be a list');
-    for (const [at, item] of (value as readonly Json[]).entries()) {
+    if (!Array.isArray(value)) wrong('must be a list');
+    for (const [at, item] of (Array.isArray(value) ? (value as readonly Json[]) : []).entries()) {
       compare(item, (like as readonly Json[])[0] ?? '', '', `${path}/${at}`, problems);
     }
+  } else if (isObject(like) && !isObject(value)) {
+    wrong('must be an object');
   } else if (isObject(like)) {
-    if (!isObject(value)) return wrong('must be an object');
+    const fields = value as { readonly [field: string]: Json };
     for (const [field, each] of Object.entries(like)) {
-      compare(value[field], each, field, `${path}/${field}`, problems);
+      compare(fields[field], each, field, `${path}/${field}`, problems);
     }
   } else if (typeof value !== typeof like) wrong(`must be a ${typeof like}`);
 }
