@@ -19,6 +19,8 @@ export interface Signals {
     durationMs: number;
     bytes: number;
   };
+  /** `durationMs` holds what the request asked to wait for: records, or the members of a group. */
+  'kafka.served': { api: string; durationMs: number; bytes: number };
   'function.invoked': {
     app: string;
     fn: string;

@@ -15,6 +15,7 @@ describe('metrics', () => {
     signal('http.served', { ...request, status: 200 });
     signal('http.served', { ...request, status: 404 });
     signal('stream.appended', { stream: 'payments', partition: 0, records: 5, bytes: 500 });
+    signal('kafka.served', { api: 'Fetch', durationMs: 3, bytes: 700 });
     metrics[Symbol.dispose]();
     signal('stream.appended', { stream: 'payments', partition: 0, records: 5, bytes: 500 });
 
@@ -26,6 +27,7 @@ describe('metrics', () => {
     assert.match(text, /status="404"\} 1\n/);
     assert.match(text, /millrace_stream_appended_records_total\{stream="payments"\} 5\n/);
     assert.match(text, /millrace_http_request_duration_seconds_count\{door="api",route="\/streams"\} 3\n/);
+    assert.match(text, /millrace_kafka_sent_bytes_total\{api="Fetch"\} 700\n/);
     assert.match(text, /process_resident_memory_bytes 1024\n/);
   });
 

@@ -19,7 +19,12 @@ export function createMetrics(
   },
 ): Metrics {
   const registry = createRegistry();
-  const stops = [...countHttp(registry), ...countLog(registry), ...countFunctions(registry)];
+  const stops = [
+    ...countHttp(registry),
+    ...countKafka(registry),
+    ...countLog(registry),
+    ...countFunctions(registry),
+  ];
   const refreshProcess = watchProcess(registry, usage);
   return {
     render() {
@@ -47,6 +52,26 @@ function countHttp(registry: Registry): (() => void)[] {
       requests.add([served.door, served.route, served.method, String(served.status)], 1);
       bytes.add([served.door], served.bytes);
       duration.observe([served.door, served.route], served.durationMs / 1000);
+    }),
+  ];
+}
+
+function countKafka(registry: Registry): (() => void)[] {
+  const requests = registry.counter('millrace_kafka_requests_total', 'Requests of Kafka clients answered.', [
+    'api',
+  ]);
+  const bytes = registry.counter('millrace_kafka_sent_bytes_total', 'Bytes sent to Kafka clients.', ['api']);
+  const duration = registry.histogram(
+    'millrace_kafka_request_duration_seconds',
+    'From the beginning of a request to its answer, with what it asked to wait for.',
+    ['api'],
+    DURATION_BOUNDS,
+  );
+  return [
+    onSignal('kafka.served', (served) => {
+      requests.add([served.api], 1);
+      bytes.add([served.api], served.bytes);
+      duration.observe([served.api], served.durationMs / 1000);
     }),
   ];
 }

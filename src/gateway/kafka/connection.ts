@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
-import { type Clock, type Principal, signal } from '../../kernel/index.ts';
+import { type Clock, type Principal, signal, signalled } from '../../kernel/index.ts';
 import {
   type Api,
   ApiVersions,
@@ -250,8 +250,16 @@ export class Connection {
       return this.#unsupported(handler, header);
     }
     const request = readRequest(reader, api, header.apiVersion);
-    const write = (response: ResponseOf<Api> | undefined): readonly Uint8Array[] =>
-      response === undefined ? [] : writeResponse(api, header.apiVersion, header.correlationId, response);
+    const begun = this.#parts.clock.monotonic();
+    const write = (response: ResponseOf<Api> | undefined): readonly Uint8Array[] => {
+      const chunks =
+        response === undefined ? [] : writeResponse(api, header.apiVersion, header.correlationId, response);
+      if (signalled('kafka.served')) {
+        const durationMs = this.#parts.clock.monotonic() - begun;
+        signal('kafka.served', { api: api.name, durationMs, bytes: sizeOf(chunks) });
+      }
+      return chunks;
+    };
     const refused = (error: unknown): readonly Uint8Array[] => {
       const response = errorResponse(handler, error);
       if (!response) throw error;
@@ -326,7 +334,7 @@ export class Connection {
 
   #send(chunks: readonly Uint8Array[]): void {
     const { outgoing } = this.#parts;
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const bytes = sizeOf(chunks);
     outgoing.add(bytes);
     const last = chunks.length - 1;
     chunks.forEach((chunk, index) => {
@@ -351,6 +359,9 @@ export class Connection {
     for (const frame of this.#queue.splice(0)) budget.give(frame.length);
   }
 }
+
+const sizeOf = (chunks: readonly Uint8Array[]): number =>
+  chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 
 /** `::ffff:10.0.0.1`, an IPv4 address on a socket for both, is `10.0.0.1`. */
 function plainAddress(address: string | undefined): string {

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { MillraceError, manualClock } from '../../kernel/index.ts';
+import { MillraceError, manualClock, onSignal } from '../../kernel/index.ts';
 import {
   ApiVersions,
   FindCoordinator,
@@ -98,6 +98,14 @@ describe('the Kafka door', () => {
     held.get('held and proceeded')!();
     await Promise.all(calls);
     assert.deepEqual(answers, ['held and proceeded', 'held', 'after']);
+  });
+
+  it('tells what it served', async () => {
+    const served: string[] = [];
+    const stop = onSignal('kafka.served', ({ api, bytes }) => served.push(`${api} ${bytes}`));
+    await client.call(Heartbeat, 0, heartbeat('told'));
+    stop();
+    assert.deepEqual(served, ['Heartbeat 10']);
   });
 
   it('answers with the code of an error where the API has a place for it', async () => {

@@ -8,9 +8,9 @@ import {
   writeAssignment,
   writeSubscription,
 } from '../../../streams/kafka-protocol/index.ts';
-import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from '../errors.ts';
+import { KAFKA_ERRORS, kafkaErrorCode } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { type GroupCoordinator, requireGroup } from './coordinator.ts';
+import { type GroupCoordinator, groupRefusal } from './coordinator.ts';
 import { groupOperations } from './group-operations.ts';
 
 type DescribedGroup = ResponseOf<typeof DescribeGroups>['groups'][number];
@@ -136,7 +136,7 @@ export function describeGroupsHandler(coordinator: GroupCoordinator): Handler<ty
     handle({ groups, includeAuthorizedOperations }, context) {
       return {
         groups: groups.map((groupId) => {
-          const refused = refusalOf(groupId, context);
+          const refused = groupRefusal(groupId, context);
           const group =
             refused === 0 ? describe(groupId, context.version) : { ...dead(groupId), errorCode: refused };
           if (!includeAuthorizedOperations) return group;
@@ -188,15 +188,4 @@ export function deleteGroupsHandler(coordinator: GroupCoordinator): Handler<type
       return { results };
     },
   };
-}
-
-/** The code that a group's name or the principal is refused with; 0 where neither is. */
-function refusalOf(groupId: string, context: RequestContext): number {
-  try {
-    requireGroup(groupId, context);
-    return 0;
-  } catch (error) {
-    if (error instanceof KafkaError) return error.code;
-    throw error;
-  }
 }

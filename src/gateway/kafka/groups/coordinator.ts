@@ -161,6 +161,17 @@ export function requireGroup(group: string, context: RequestContext): void {
   if (!context.permits('read', `group/${group}`)) throw new KafkaError('GROUP_AUTHORIZATION_FAILED');
 }
 
+/** The code that a group's name or the principal is refused with; 0 where neither is. */
+export function groupRefusal(group: string, context: RequestContext): number {
+  try {
+    requireGroup(group, context);
+    return 0;
+  } catch (error) {
+    if (error instanceof KafkaError) return error.code;
+    throw error;
+  }
+}
+
 /** As Apache Kafka shows a client's address. */
 export const hostOf = (context: RequestContext): string => `/${context.peer}`;
 

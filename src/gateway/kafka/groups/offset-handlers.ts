@@ -15,7 +15,8 @@ import {
 } from '../../../streams/kafka-protocol/index.ts';
 import { KAFKA_ERRORS, KafkaError, kafkaErrorCode, kafkaErrorName } from '../errors.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
-import { type Committer, type GroupCoordinator, requireGroup } from './coordinator.ts';
+import { placeKey, placeProblem } from '../places.ts';
+import { type Committer, type GroupCoordinator, groupRefusal, requireGroup } from './coordinator.ts';
 
 type CommitTopics = RequestOf<typeof OffsetCommit>['topics'];
 type CommittedPartition = CommitTopics[number]['partitions'][number];
@@ -44,7 +45,7 @@ async function commit(
   const gone: (TopicPartition & { readonly offset: number })[] = [];
   const check = (topic: string, partition: CommittedPartition): number => {
     const place = { topic, partition: partition.partitionIndex };
-    const problem = placeProblem(log, place, context);
+    const problem = placeProblem(log, place, context, 'read');
     if (problem !== 0) return problem;
     if (Buffer.byteLength(partition.committedMetadata ?? '') > METADATA_BYTES) {
       return KAFKA_ERRORS.OFFSET_METADATA_TOO_LARGE;
@@ -100,13 +101,6 @@ function commitError(error: unknown, transactional: boolean): number {
   if (name === 'UNKNOWN_PRODUCER_ID' && transactional) return KAFKA_ERRORS.INVALID_PRODUCER_ID_MAPPING;
   if (name === 'UNKNOWN_SERVER_ERROR') throw error;
   return KAFKA_ERRORS[name];
-}
-
-function placeProblem(log: LogStore, { topic, partition }: TopicPartition, context: RequestContext): number {
-  if (!context.permits('read', `stream/${topic}`)) return KAFKA_ERRORS.TOPIC_AUTHORIZATION_FAILED;
-  const partitions = log.topics.find(topic)?.partitions ?? 0;
-  const there = partition >= 0 && partition < partitions;
-  return there ? 0 : KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 const refusedAll = (topics: CommitTopics, code: number): CommitAnswer =>
@@ -172,16 +166,6 @@ export function txnOffsetCommitHandler(
   };
 }
 
-function groupRefusal(group: string, context: RequestContext): number {
-  try {
-    requireGroup(group, context);
-    return 0;
-  } catch (error) {
-    if (error instanceof KafkaError) return error.code;
-    throw error;
-  }
-}
-
 export function offsetFetchHandler(
   { streams: { log } }: Broker,
   coordinator: GroupCoordinator,
@@ -199,7 +183,7 @@ export function offsetFetchHandler(
     stable: boolean,
     context: RequestContext,
   ): FetchedTopic[] => {
-    const pending = new Set(stable ? log.groups.pending(group).map(keyOf) : []);
+    const pending = new Set(stable ? log.groups.pending(group).map(placeKey) : []);
     const all = asked ?? log.groups.offsets(group);
     const byTopic = new Map<string, FetchedTopic['partitions'][number][]>();
     for (const { topic, partition } of all) {
@@ -208,7 +192,7 @@ export function offsetFetchHandler(
       const known = byTopic.get(topic) ?? [];
       byTopic.set(topic, known);
       if (!permitted) known.push(nothing(partition, KAFKA_ERRORS.TOPIC_AUTHORIZATION_FAILED));
-      else if (pending.has(keyOf({ topic, partition }))) {
+      else if (pending.has(placeKey({ topic, partition }))) {
         known.push(nothing(partition, KAFKA_ERRORS.UNSTABLE_OFFSET_COMMIT));
       } else known.push(positionFor(group, { topic, partition }));
     }
@@ -261,8 +245,6 @@ export function offsetFetchHandler(
   };
 }
 
-const keyOf = ({ topic, partition }: TopicPartition): string => `${partition}/${topic}`;
-
 const nothing = (partitionIndex: number, errorCode: number) => ({
   ...{ partitionIndex, committedOffset: NO_OFFSET, committedLeaderEpoch: -1, metadata: '', errorCode },
 });
@@ -303,7 +285,7 @@ export function offsetDeleteHandler(
         name,
         partitions: partitions.map(({ partitionIndex }) => {
           const place = { topic: name, partition: partitionIndex };
-          const problem = placeProblem(log, place, context);
+          const problem = placeProblem(log, place, context, 'read');
           const errorCode = problem === 0 && reads(name) ? KAFKA_ERRORS.GROUP_SUBSCRIBED_TO_TOPIC : problem;
           if (errorCode === 0) gone.push(place);
           return { partitionIndex, errorCode };

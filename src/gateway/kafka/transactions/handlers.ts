@@ -15,6 +15,7 @@ import { KAFKA_ERRORS, KafkaError, kafkaErrorCode } from '../errors.ts';
 import { requireGroup } from '../groups/coordinator.ts';
 import { compileRegex } from '../groups/regex.ts';
 import type { Broker, Handler, RequestContext } from '../handler.ts';
+import { placeKey, placeProblem } from '../places.ts';
 import { transactionError } from './errors.ts';
 
 type TxnTopics = RequestOf<typeof AddPartitionsToTxn>['v3AndBelowTopics'];
@@ -96,17 +97,19 @@ export function addPartitionsToTxnHandler({ streams: { log } }: Broker): Handler
           partitionErrorCode: codeOf({ topic: name, partition }),
         })),
       }));
-    const problems = new Map(places.map((place) => [keyOf(place), placeProblem(log, place, context)]));
+    const problems = new Map(
+      places.map((place) => [placeKey(place), placeProblem(log, place, context, 'write')]),
+    );
     if ([...problems.values()].some((code) => code !== 0)) {
       // One that cannot be holds back the others: they are to be tried again without it.
-      return answer((place) => problems.get(keyOf(place)) || KAFKA_ERRORS.OPERATION_NOT_ATTEMPTED);
+      return answer((place) => problems.get(placeKey(place)) || KAFKA_ERRORS.OPERATION_NOT_ATTEMPTED);
     }
     try {
       requireTransaction(transactionalId, context);
       if (adding.verifyOnly) {
         const open = log.producers.transaction(transactionalId);
-        const known = new Set(open?.state === 'ongoing' ? open.partitions.map(keyOf) : []);
-        return answer((place) => (known.has(keyOf(place)) ? 0 : KAFKA_ERRORS.TRANSACTION_ABORTABLE));
+        const known = new Set(open?.state === 'ongoing' ? open.partitions.map(placeKey) : []);
+        return answer((place) => (known.has(placeKey(place)) ? 0 : KAFKA_ERRORS.TRANSACTION_ABORTABLE));
       }
       await log.producers.addPartitions(transactionalId, { producerId, epoch }, places);
       return answer(() => 0);
@@ -258,17 +261,4 @@ export function describeProducersHandler({ streams: { log } }: Broker): Handler<
       })),
     }),
   };
-}
-
-const keyOf = ({ topic, partition }: TopicPartition): string => `${partition}/${topic}`;
-
-function placeProblem(
-  log: LogStore,
-  { topic, partition }: TopicPartition,
-  context: RequestContext,
-  action: 'read' | 'write' = 'write',
-): number {
-  if (!context.permits(action, `stream/${topic}`)) return KAFKA_ERRORS.TOPIC_AUTHORIZATION_FAILED;
-  const partitions = log.topics.find(topic)?.partitions ?? 0;
-  return partition >= 0 && partition < partitions ? 0 : KAFKA_ERRORS.UNKNOWN_TOPIC_OR_PARTITION;
 }
