@@ -151,7 +151,7 @@ interface Week {
  */
 async function weeks(short: boolean): Promise<readonly Week[]> {
   const path = process.env.MILLRACE_BENCH_PAYMENTS;
-  const source: Source = path === undefined ? generated(1, 2000) : recorded(path);
+  const source: Source = path === undefined ? generated({ seed: 1 }, 2000) : recorded(path);
   const begins = short ? [30] : [45, 59, 73, 87, 101];
   const [first, last] = [begins[0]!, begins.at(-1)! + 21];
   const features = createFeatures();

@@ -9,9 +9,9 @@ const SHORT_ROWS = 50_000;
 await bench({
   name: 'payments-replay',
   question:
-    'How many payments a second does `npm start` take in, score by card and by terminal and commit, and what memory does it take?',
+    'How many payments a second does `npm start` take in, see by card and by terminal, score by the model and commit (three syncs on the way), and what memory does it take?',
   leavesOut:
-    'HTTP intake (payments are published in the process); the start. The loop keeps nothing on disk and survives nothing.',
+    'HTTP intake (payments are published in the process); the start. The loop keeps nothing on disk and survives nothing; the loop tells no verdicts and keeps no sample to learn from.',
   async run({ short, say }) {
     using folder = scratchFolder();
     const fsync = await fsyncLatency(folder.path, short ? 20 : 200);

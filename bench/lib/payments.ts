@@ -77,7 +77,7 @@ function residentOf(pid: number): number {
 export function paymentsSource(): { readonly name: string; readonly source: Source } {
   const path = process.env.MILLRACE_BENCH_PAYMENTS;
   return path === undefined
-    ? { name: 'made-up payments', source: generated(1, 2000) }
+    ? { name: 'made-up payments', source: generated({ seed: 1 }, 2000) }
     : { name: 'recorded payments', source: recorded(path) };
 }
 

@@ -18,6 +18,10 @@ const HELP = `Runs Millrace with the payments example and traffic for it.
   --rate RATE      payments a second (1000), 'recorded' for their own clock, 'max'
   --data DIR       folder that holds all data (.millrace)
   --seed N         another sequence of made-up payments (1)
+  --inflate-from N from this day on (the first is 0) all that is made up costs
+                   twice as much: the model drifts, and is trained anew
+  --retrain        trains it anew as soon as there are enough labels, recorded
+                   payments too; which payments raise alerts then depends on when
   --json           the addresses first and the summary last, as JSON on stdout
   --edge-port, --api-port, --kafka-port PORT   0: a free one, off: closed
 `;
@@ -57,6 +61,8 @@ async function main(): Promise<number> {
       rate,
       durationMs: values.for === undefined ? undefined : parseDurationMs(values.for),
       seed,
+      inflateFrom: readInflation(values['inflate-from'], values.replay),
+      retrain: values.retrain ?? false,
       json: values.json ?? false,
       flags: Object.fromEntries(
         Object.entries({
@@ -80,6 +86,8 @@ function readFlags() {
         replay: { type: 'string' },
         rate: { type: 'string' },
         seed: { type: 'string' },
+        'inflate-from': { type: 'string' },
+        retrain: { type: 'boolean' },
         json: { type: 'boolean' },
         data: { type: 'string' },
         'edge-port': { type: 'string' },
@@ -100,6 +108,12 @@ function readRate(text: string): number | 'max' | 'recorded' {
   throw new UsageError(
     `--rate ${text} is not a rate. Give payments a second, such as 5000, or 'recorded' or 'max'.`,
   );
+}
+
+function readInflation(text: string | undefined, replay: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (replay === undefined) return readWholeNumber('--inflate-from', text);
+  throw new UsageError('--inflate-from is for payments that are made up; leave it out with --replay.');
 }
 
 function readWholeNumber(flag: string, text: string): number {

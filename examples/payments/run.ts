@@ -3,9 +3,11 @@ import { basename } from 'node:path';
 import type { BuiltApp } from '../../src/build/index.ts';
 import { createPlatform, loadConfig, onLog, type Platform } from '../../src/main.ts';
 import { Progress } from './progress.ts';
+import { retrainOnce } from './retrain.ts';
 import { Screen } from './screen.ts';
 import { renderLive, Scoreboard, type Summary } from './summary.ts';
 import { type FeedState, feed } from './traffic/feed.ts';
+import type { TrafficOptions } from './traffic/generator.ts';
 import { generated, recorded, type Source } from './traffic/source.ts';
 
 export interface RunOptions {
@@ -14,6 +16,10 @@ export interface RunOptions {
   /** Until Ctrl-C, or the end of the recording, when undefined. */
   readonly durationMs: number | undefined;
   readonly seed: number;
+  /** Day from which on made-up payments are of twice the amount. */
+  readonly inflateFrom: number | undefined;
+  /** Trains the model anew once there are enough labels. */
+  readonly retrain: boolean;
   readonly json: boolean;
   /** On their way from the build. */
   readonly apps: Promise<readonly BuiltApp[]>;
@@ -60,8 +66,14 @@ async function traffic(
     options.durationMs === undefined
       ? interrupted
       : AbortSignal.any([interrupted, AbortSignal.timeout(options.durationMs)]);
-  const source: Source = options.replay === undefined ? generated(options.seed) : recorded(options.replay);
+  const source: Source =
+    options.replay === undefined ? generated(trafficOf(options)) : recorded(options.replay);
   const stopDrawing = screen.draw(() => renderLive(progress.live(), scoreboard));
+  const ended = new AbortController();
+  const retraining = options.retrain
+    ? retrainOnce(platform, AbortSignal.any([over, ended.signal]))
+    : Promise.resolve();
+  retraining.catch(() => undefined); // thrown below
   try {
     await progress.follow(() =>
       feed({
@@ -74,18 +86,31 @@ async function traffic(
         room: (atMs, signal) => progress.room(atMs, signal),
       }),
     );
-    return await progress.drained();
+    const summary = await progress.drained();
+    ended.abort();
+    await retraining;
+    return summary;
   } finally {
+    ended.abort();
     stopDrawing();
     progress.stop();
   }
 }
 
+function trafficOf({ seed, inflateFrom }: RunOptions): TrafficOptions {
+  return {
+    seed,
+    ...(inflateFrom === undefined ? {} : { inflation: { fromDay: inflateFrom, factor: INFLATION } }),
+  };
+}
+
+const INFLATION = 2;
+
 /** A data folder goes on with the source it began with: rows of two sources could not be told apart. */
 async function checkSource(platform: Platform, options: RunOptions): Promise<void> {
   const source =
     options.replay === undefined
-      ? `made-up payments, seed ${options.seed}`
+      ? `made-up payments, seed ${options.seed}${options.inflateFrom === undefined ? '' : `, inflated from day ${options.inflateFrom}`}`
       : `${basename(options.replay)}, ${statSync(options.replay).size} bytes`;
   const known = await platform.store.get('example.payments', 'source');
   if (known && known.value !== source) {

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
-import { generatePayments } from './generator.ts';
+import { generatePayments, type TrafficOptions } from './generator.ts';
 
 /** A payment on its way in, with the truth that only the summary may look at. */
 export interface SourcePayment {
@@ -18,9 +18,9 @@ export interface SourcePayment {
 /** Payments in the order of their event time, in chunks, so that no promise is needed per payment. */
 export type Source = AsyncIterable<readonly SourcePayment[]>;
 
-export async function* generated(seed: number, chunkRows = 1000): Source {
+export async function* generated(options: TrafficOptions, chunkRows = 1000): Source {
   let chunk: SourcePayment[] = [];
-  for (const { id, atMs, card, terminal, amount, fraud } of generatePayments({ seed })) {
+  for (const { id, atMs, card, terminal, amount, fraud } of generatePayments(options)) {
     chunk.push({ row: id, id, at: new Date(atMs).toISOString(), atMs, card, terminal, amount, fraud });
     if (chunk.length < chunkRows) continue;
     yield chunk;
