@@ -85,6 +85,7 @@ export {
   readModelOperations,
   VALUE_METRICS,
 } from './model-operations.ts';
+export { modelOperationsProblems } from './model-operations-check.ts';
 export { blobNotFound, checkBlobKey, checkBlobRange } from './ports/blob-rules.ts';
 export type { BlobInfo, BlobStore } from './ports/blob-store.ts';
 export type { ContextCaller, ContextProvider } from './ports/context-provider.ts';

@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { AppVersion, Deployable, Json, ModelManifest, PlannedChange } from '../kernel/index.ts';
+import {
+  type AppVersion,
+  type Deployable,
+  type Json,
+  type ModelManifest,
+  modelOperationsProblems,
+  type PlannedChange,
+} from '../kernel/index.ts';
 import type { Operations } from './operations/operations.ts';
 import { PRODUCTION } from './registry/registry.ts';
 import { checkServing } from './registry/serving.ts';
@@ -107,6 +114,13 @@ function planModel(
       details,
       refusal: `How '${model.name}' is served cannot be used: ${details[0]}.`,
     };
+  }
+  const wrong =
+    model.operations === undefined ? [] : modelOperationsProblems(model.operations as unknown as Json);
+  if (wrong.length > 0) {
+    const details = wrong.map(({ path, message }) => `${path} ${message}`);
+    const refusal = `How '${model.name}' is operated cannot be used: ${details[0]}.`;
+    return { resource, action, details, refusal };
   }
   const hash = hashOf(model, next);
   const details = action === 'keep' || hash === undefined ? [] : [`file ${hash.slice(0, 16)}`];

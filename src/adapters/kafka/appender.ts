@@ -12,6 +12,8 @@ import { newProducerId, type ProducedAt, produce } from './producing.ts';
 
 /** Batches of different callers are sent as one up to this size. */
 const MERGED_BYTES = 1024 * 1024;
+/** Batches of several partitions are sent together up to this size. */
+const REQUEST_BYTES = 256 * 1024;
 const MOST_SEQUENCE = 2_147_483_647;
 
 interface Pending {
@@ -28,6 +30,12 @@ interface Lane {
   readonly waiting: Pending[];
   producer: ProducerIdentity | undefined;
   sequence: number;
+}
+
+/** What a lane sends next. */
+interface Taken {
+  readonly lane: Lane;
+  readonly group: readonly Pending[];
 }
 
 /**
@@ -93,14 +101,14 @@ export class Appender {
   }
 
   #send(): void {
-    const taken: { lane: Lane; group: readonly Pending[] }[] = [];
+    const taken: Taken[] = [];
     for (const lane of this.#ready) {
       const group = nextGroup(lane.waiting);
       if (group.length === 0) continue;
       this.#ready.delete(lane);
       taken.push({ lane, group });
     }
-    for (const of of Map.groupBy(taken, ({ group }) => group[0]!.transactionalId).values()) {
+    for (const of of requestsOf(taken)) {
       const work = this.#sendGroups(of).finally(() => {
         this.#underWay.delete(work);
         for (const { lane } of of) this.#release(lane);
@@ -115,7 +123,7 @@ export class Appender {
   }
 
   /** Never rejects: everybody who waits is told. */
-  async #sendGroups(groups: readonly { lane: Lane; group: readonly Pending[] }[]): Promise<void> {
+  async #sendGroups(groups: readonly Taken[]): Promise<void> {
     try {
       const batches = await Promise.all(
         groups.map(async ({ lane, group }) => ({ ...lane.place, batch: await this.#batchOf(lane, group) })),
@@ -198,4 +206,22 @@ function nextGroup(waiting: Pending[]): readonly Pending[] {
     }
   }
   return waiting.splice(0, count);
+}
+
+/** Small batches share a request; large ones go on their own, so that the next is made while the broker takes one in. */
+function requestsOf(taken: readonly Taken[]): Taken[][] {
+  const requests: Taken[][] = [];
+  for (const of of Map.groupBy(taken, ({ group }) => group[0]!.transactionalId).values()) {
+    let bytes = Number.POSITIVE_INFINITY;
+    for (const one of of) {
+      const more = one.group.reduce((sum, { input }) => sum + input.batch.length, 0);
+      if (bytes + more > REQUEST_BYTES) {
+        requests.push([]);
+        bytes = 0;
+      }
+      requests.at(-1)!.push(one);
+      bytes += more;
+    }
+  }
+  return requests;
 }
