@@ -5,7 +5,7 @@ import { FRAUD_TREES } from '../model/settings.ts';
 import { labelledPayments, verdicts } from './streams.ts';
 
 /** With fewer labelled rows nothing is learnt. */
-export const LEAST_ROWS = 5000;
+export const LEAST_ROWS = 1000;
 
 /** `fraud.onnx` was trained on made-up payments by `npm run payments:ship`. */
 export const fraud = model('fraud', {
@@ -18,7 +18,10 @@ export const fraud = model('fraud', {
     probabilities: v.tuple([v.number(), v.number()]),
   }),
   tags: { example: 'payments' },
-  watch: { labels: { from: verdicts, key: 'payment', label: 'fraud' } },
+  watch: {
+    window: { rows: 5000, every: '5m' },
+    labels: { from: verdicts, key: 'payment', label: 'fraud' },
+  },
   // The other columns follow what is known of cards and terminals, which at first is nothing: that they change is no drift.
   retrain: {
     on: drift('amount'),
@@ -33,11 +36,11 @@ export const fraud = model('fraud', {
       settings: FRAUD_TREES,
     },
   },
-  gates: { label: 'fraud', output: 'probabilities.1', metrics: { auc: { margin: 0.05 } }, rows: 500 },
+  gates: { label: 'fraud', output: 'probabilities.1', metrics: { auc: { margin: 0.05 } }, rows: 200 },
   // Shorter than the defaults, which are minutes: here a day of payments takes seconds.
   release: {
     shadow: { for: '10s' },
-    canary: { weight: 10, for: '20s' },
+    canary: { weight: 20, for: '20s' },
     watch: { for: '30s' },
     look: '2s',
     live: { drift: false },

@@ -3,7 +3,7 @@ import type { Waiting } from './cell.ts';
 
 /** From this score on every payment is learnt from; of the others, which are most, one in `ONE_IN`, which counts for all of them. */
 const SUSPECT_FROM = 0.1;
-const ONE_IN = 20;
+const ONE_IN = 10;
 
 /**
  * What is kept of a payment that is learnt from. It is chosen before its truth is known and weighted by the inverse of its chance,

@@ -21,6 +21,8 @@ export interface TrafficOptions {
   readonly terminals?: number;
   /** Event time of the first day. */
   readonly startMs?: number;
+  /** From this day on (the first is 0) everything costs so many times as much: frauds and genuine payments alike. */
+  readonly inflation?: { readonly fromDay: number; readonly factor: number };
 }
 
 interface Customer {
@@ -31,6 +33,7 @@ interface Customer {
 }
 
 const DAY_MS = 86_400_000;
+const NO_INFLATION = { fromDay: 0, factor: 1 };
 
 export function* generatePayments(options: TrafficOptions): Generator<GeneratedPayment, never> {
   const random = generator(options.seed);
@@ -59,12 +62,14 @@ export function* generatePayments(options: TrafficOptions): Generator<GeneratedP
         terminal: (compromisedTerminals.get(terminal) ?? -1) > day,
         card: (compromisedCards.get(planned.customer) ?? -1) > day,
       });
+      const paid = pattern === 3 ? cents(amount * 5) : amount;
+      const { fromDay, factor } = options.inflation ?? NO_INFLATION;
       yield {
         id: id++,
         atMs: startMs + day * DAY_MS + planned.secondOfDay * 1000,
         card: customer.card,
         terminal: `t${terminal}`,
-        amount: pattern === 3 ? cents(amount * 5) : amount,
+        amount: day >= fromDay ? cents(paid * factor) : paid,
         fraud: pattern > 0,
         pattern,
       };

@@ -107,6 +107,27 @@ describe('training', () => {
     }
   });
 
+  it('leaves a reference of the rows as they were before some of them were left out', () => {
+    // Of a thousand rows each from 0 to 99, the low half is kept by one in ten, each with the weight of ten.
+    const values = Array.from({ length: 1000 }, (_, row) => (row * 37) % 100);
+    const kept = values.filter((value, row) => value >= 50 || row % 10 === 0);
+    const { reference } = trainModel(
+      { algorithm: 'k-means', settings: { clusters: 2 } },
+      {
+        rows: kept.length,
+        columns: [{ name: 'x', kind: 'number', values: Float32Array.from(kept) }],
+        weights: Float64Array.from(kept, (value) => (value >= 50 ? 1 : 10)),
+      },
+    );
+    const [x] = reference.inputs as readonly { counts: readonly number[]; edges: readonly number[] }[];
+    const counted = x!.counts.reduce((sum, count) => sum + count, 0);
+    // Half of them weigh as much as the other half; they are worth fewer rows than there are.
+    assert.ok(counted > 100 && counted < kept.length, `${counted} rows`);
+    const upTo = x!.edges.findLastIndex((edge) => edge < 50) + 1;
+    const low = x!.counts.slice(0, upTo).reduce((sum, count) => sum + count, 0);
+    assert.ok(Math.abs(low / counted - 0.5) < 0.06, `${low} of ${counted} are low`);
+  });
+
   it('holds back the last rows where time counts', () => {
     const values = Float32Array.from({ length: 100 }, (_, row) => row);
     const rows = {

@@ -116,12 +116,37 @@ const OUTPUT_NAMES: { readonly [algorithm: string]: string } = {
 /** Rows that a reference is made of, spread evenly: more would change its counts by less than a thousandth. */
 const REFERENCE_ROWS = 20_000;
 
-function referenceOf({ algorithm }: TrainingSpec, fitted: Fitted, whole: Dataset): Reference {
-  const step = Math.max(1, whole.rows / REFERENCE_ROWS);
-  const places = Int32Array.from({ length: Math.min(whole.rows, REFERENCE_ROWS) }, (_, place) =>
-    Math.floor(place * step),
+/** Rows as they were where they came from: where they have weights, a sample in which a row stands as often as it weighs. */
+function referenceRows(whole: Dataset): Dataset {
+  const { rows, weights } = whole;
+  if (weights) return takeRows(whole, drawByWeight(weights));
+  const step = rows / REFERENCE_ROWS;
+  if (step <= 1) return whole;
+  return takeRows(
+    whole,
+    Int32Array.from({ length: REFERENCE_ROWS }, (_, place) => Math.floor(place * step)),
   );
-  const dataset = step > 1 ? takeRows(whole, places) : whole;
+}
+
+/** Systematic sampling, of as many rows as the weighted ones are worth (Kish, Survey Sampling, 1965: `(Σw)² / Σw²`). */
+function drawByWeight(weights: Float64Array): Int32Array {
+  let [sum, squares] = [0, 0];
+  for (const weight of weights) {
+    sum += weight;
+    squares += weight * weight;
+  }
+  const worth = squares > 0 ? Math.round(sum ** 2 / squares) : 0;
+  const size = Math.min(REFERENCE_ROWS, worth);
+  let [row, upTo] = [0, weights[0] ?? 0];
+  return Int32Array.from({ length: size }, (_, place) => {
+    const point = ((place + 0.5) * sum) / size;
+    while (upTo < point && row < weights.length - 1) upTo += weights[++row]!;
+    return row;
+  });
+}
+
+function referenceOf({ algorithm }: TrainingSpec, fitted: Fitted, whole: Dataset): Reference {
+  const dataset = referenceRows(whole);
   const { columns, rows, classes } = dataset;
   const answers = fitted.predict(dataset);
   const { outputs } = fitted;
