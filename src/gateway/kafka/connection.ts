@@ -151,7 +151,7 @@ export class Connection {
   /** Reads the size of the next frame and takes its bytes from the budget; false when either has to wait. */
   #beginFrame(): boolean {
     if (this.#arrived.sizeBytes < SIZE_BYTES) return false;
-    const size = this.#arrived.take(SIZE_BYTES).readInt32BE(0);
+    const size = this.#arrived.takeInt32();
     const most = this.isKnown ? this.#parts.limits.requestBytes : STRANGER_BYTES;
     const least = this.#parts.session.raw ? 0 : SHORTEST_REQUEST_BYTES;
     if (size < least || size > most) {

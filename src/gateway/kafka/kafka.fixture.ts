@@ -80,7 +80,7 @@ export function testClient(address: string, clientId = 'test'): TestClient {
   socket.on('data', (chunk) => {
     arrived.push(chunk as Buffer);
     for (;;) {
-      if (size === undefined && arrived.sizeBytes >= 4) size = arrived.take(4).readInt32BE(0);
+      if (size === undefined && arrived.sizeBytes >= 4) size = arrived.takeInt32();
       if (size === undefined || arrived.sizeBytes < size) return;
       onFrame(arrived.take(size));
       size = undefined;
