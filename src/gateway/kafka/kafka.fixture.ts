@@ -98,6 +98,8 @@ export function testClient(address: string, clientId = 'test'): TestClient {
     call(api, version, message) {
       const header = { correlationId: correlationId++, clientId };
       const answer = new Promise<unknown>((resolve, reject) => {
+        // Nobody is told of an end twice: what is asked after it would wait for ever.
+        if (socket.closed) reject(new Error('The connection has ended.'));
         waiting.push({ api, version, correlationId: header.correlationId, resolve, reject });
       });
       socket.write(Buffer.concat(writeRequest(api, version, header, message)));

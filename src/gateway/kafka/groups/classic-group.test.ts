@@ -262,6 +262,20 @@ describe('a group of the classic protocol', () => {
 describe('static members of the classic protocol', () => {
   const statically = { instanceId: 'i' };
 
+  it('do not keep the group busy while it waits for them, however short their rebalance timeout', async () => {
+    const { clock, group, join, sync } = makeGroup();
+    const short = { rebalanceTimeoutMs: 0, sessionTimeoutMs: 1_800_000 };
+    const stays = await join('', { ...short, ...statically });
+    await sync(stays);
+    void join('', short);
+    assert.equal(group.leave({ memberId: 'c-1', instanceId: null }), 'NONE');
+    clock.advance(100);
+    assert.equal(group.describe().state, 'PreparingRebalance');
+    assert.ok(clock.untilNextMs()! > 500, `looks again in ${clock.untilNextMs()} ms`);
+    const back = await join(stays.memberId, { ...short, ...statically });
+    assert.equal(back.error, 'NONE');
+  });
+
   it('come back without a rebalance, and fence their former self', async () => {
     const { join, group, rebalance, beat } = makeGroup();
     const [other] = await rebalance(1);

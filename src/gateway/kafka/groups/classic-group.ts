@@ -37,6 +37,8 @@ export const DEFAULT_CLASSIC_SETTINGS: ClassicSettings = { initialDelayMs: 100, 
 
 /** How long a new member may wait for its first answer; its client may be gone. */
 const NEW_MEMBER_TIMEOUT_MS = 300_000;
+/** How often a group whose static members are all away looks whether they are back. */
+const LEAST_WAIT_MS = 1000;
 const CONSUMER_PROTOCOL = 'consumer';
 
 /**
@@ -362,7 +364,8 @@ export class ClassicGroup implements GroupHolder {
     const joined = members.filter((member) => member.joining);
     if (members.length > 0 && joined.length === 0) {
       // Static members alone, none of which came back yet: they leave with their sessions, or come.
-      this.#settleAfter(this.#longestRebalanceMs());
+      // Their timeout may be 0: waiting must not become a timer that fires all the time.
+      this.#settleAfter(Math.max(LEAST_WAIT_MS, this.#longestRebalanceMs()));
       return;
     }
     this.#generation++;
