@@ -117,14 +117,16 @@ export function packCard({ count, mean, variance, recent, unusual }: CardState):
   packer.double(variance);
   packer.whole(unusual.seconds.length);
   let before = 0;
-  for (const [place, second] of unusual.seconds.entries()) {
+  for (let place = 0; place < unusual.seconds.length; place++) {
+    const second = unusual.seconds[place]!;
     packer.whole(second - before);
     packer.double(unusual.ratios[place]!);
     before = second;
   }
   packer.whole(recent.seconds.length);
   before = 0;
-  for (const [place, second] of recent.seconds.entries()) {
+  for (let place = 0; place < recent.seconds.length; place++) {
+    const second = recent.seconds[place]!;
     packer.whole(second - before);
     packer.whole(recent.cents[place]!);
     before = second;

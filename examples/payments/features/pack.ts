@@ -11,6 +11,12 @@ export class Packer {
     this.room(10);
     // Zigzag: 0, -1, 1, -2 … become 0, 1, 2, 3 …
     let rest = value < 0 ? -2 * value - 1 : 2 * value;
+    // Bits go with 32 of them only; nearly all are that small.
+    if (rest < WHOLE_BITS) {
+      for (; rest >= 128; rest >>>= 7) this.bytes[this.at++] = (rest & 127) | 128;
+      this.bytes[this.at++] = rest;
+      return;
+    }
     while (rest >= 128) {
       this.bytes[this.at++] = (rest % 128) + 128;
       rest = Math.floor(rest / 128);
@@ -37,6 +43,8 @@ export class Packer {
   }
 }
 
+const WHOLE_BITS = 2 ** 31;
+
 /** Reads what a `Packer` wrote, in the same order. */
 export class Unpacker {
   private readonly bytes: Buffer;
@@ -47,12 +55,17 @@ export class Unpacker {
   }
 
   whole(): number {
-    let [value, scale] = [0, 1];
-    for (;;) {
-      const byte = this.bytes[this.at++]!;
+    const { bytes } = this;
+    let value = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = bytes[this.at++]!;
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value & 1 ? -((value + 1) / 2) : value >>> 1;
+    }
+    for (let scale = 2 ** 28; ; scale *= 128) {
+      const byte = bytes[this.at++]!;
       value += (byte % 128) * scale;
       if (byte < 128) break;
-      scale *= 128;
     }
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }

@@ -91,9 +91,9 @@ export function cardValues(features: CardFeatures): number[] {
 }
 
 export function cardFeatures(values: readonly number[]): CardFeatures {
-  return Object.fromEntries(
-    CARD_FEATURES.map((name, place) => [name, values[place]!]),
-  ) as unknown as CardFeatures;
+  const features: { [name in (typeof CARD_FEATURES)[number]]?: number } = {};
+  for (let place = 0; place < CARD_FEATURES.length; place++) features[CARD_FEATURES[place]!] = values[place]!;
+  return features as CardFeatures;
 }
 
 /** What the model is asked, in the order of its columns. */
