@@ -37,6 +37,42 @@ function values(node: NodeFacts, name: string): { readonly data: ArrayLike<numbe
   return { data: node.floats(name) ?? [], wide: false };
 }
 
+const MODE_OF_NAME = new Map<string, TreeNode['mode']>([
+  ['LEAF', 'LEAF'],
+  ...MODES.slice(0, 6).map((mode) => [`BRANCH_${mode}`, mode] as const),
+]);
+
+function modeOf(name: string): TreeNode['mode'] {
+  const mode = MODE_OF_NAME.get(name);
+  if (mode === undefined) throw invalid(`${JSON.stringify(name)} is no mode of a node`);
+  return mode;
+}
+
+/** Where a node stands in the lists, by its tree and its number. Nodes of a tree mostly stand together. */
+class Places {
+  readonly #byTree = new Map<number, Map<number, number>>();
+  #tree: number | undefined;
+  #nodes: Map<number, number> | undefined;
+
+  add(tree: number, node: number, index: number): void {
+    this.#of(tree);
+    if (!this.#nodes) this.#byTree.set(tree, (this.#nodes = new Map()));
+    this.#nodes.set(node, index);
+  }
+
+  find(tree: number | undefined, node: number | undefined): number | undefined {
+    return tree === undefined || node === undefined ? undefined : this.#of(tree)?.get(node);
+  }
+
+  #of(tree: number): Map<number, number> | undefined {
+    if (tree !== this.#tree) {
+      this.#tree = tree;
+      this.#nodes = this.#byTree.get(tree);
+    }
+    return this.#nodes;
+  }
+}
+
 /** The nodes of TreeEnsembleClassifier and -Regressor: lists with an entry for each node, found by tree and number. */
 function readForest(
   node: NodeFacts,
@@ -58,29 +94,27 @@ function readForest(
   ) {
     throw invalid(`${node.node.type} has lists of nodes of different lengths`);
   }
-  const places = new Map<string, number>();
-  for (let index = 0; index < count; index += 1) places.set(`${trees[index]}/${numbers[index]}`, index);
+  const places = new Places();
+  for (let index = 0; index < count; index += 1) places.add(trees[index]!, numbers[index]!, index);
   const weights: { target: number; weight: number }[][] = Array.from({ length: count }, () => []);
   const weightsGiven = readWeights(node, prefix, places, targets, weights);
-  const find = (index: number, child: number): number => places.get(`${trees[index]}/${child}`) ?? -1;
-  const nodes = modes.map((name, index): TreeNode => {
-    const mode = name.replace(/^BRANCH_/, '') as TreeNode['mode'];
-    if (mode !== 'LEAF' && !MODES.slice(0, 6).includes(mode))
-      throw invalid(`${JSON.stringify(name)} is no mode of a node`);
-    if (mode !== 'LEAF' && !(features[index]! >= 0 && features[index]! < 2 ** 24))
-      throw invalid('A node tests no feature');
-    return {
-      ...{
-        mode,
-        feature: features[index]!,
-        value: thresholds.data[index]!,
-        missingTrue: missing[index] === 1,
-      },
-      whenTrue: mode === 'LEAF' ? -1 : find(index, whenTrue[index]!),
-      whenFalse: mode === 'LEAF' ? -1 : find(index, whenFalse[index]!),
+  const find = (index: number, child: number): number => places.find(trees[index]!, child) ?? -1;
+  const nodes: TreeNode[] = new Array(count);
+  for (let index = 0; index < count; index += 1) {
+    const mode = modeOf(modes[index]!);
+    const leaf = mode === 'LEAF';
+    const feature = features[index]!;
+    if (!leaf && !(feature >= 0 && feature < 2 ** 24)) throw invalid('A node tests no feature');
+    nodes[index] = {
+      mode,
+      feature,
+      value: thresholds.data[index]!,
+      missingTrue: missing[index] === 1,
+      whenTrue: leaf ? -1 : find(index, whenTrue[index]!),
+      whenFalse: leaf ? -1 : find(index, whenFalse[index]!),
       weights: weights[index]!,
     };
-  });
+  }
   const aggregate = node.string('aggregate_function', 'SUM') as Aggregate;
   if (!AGGREGATES.includes(aggregate)) throw invalid(`${JSON.stringify(aggregate)} is no way to aggregate`);
   return {
@@ -92,7 +126,7 @@ function readForest(
 function readWeights(
   node: NodeFacts,
   prefix: 'class' | 'target',
-  places: ReadonlyMap<string, number>,
+  places: Places,
   targets: number,
   weights: { target: number; weight: number }[][],
 ): { readonly wide: boolean } {
@@ -101,7 +135,7 @@ function readWeights(
     (name) => node.ints(`${prefix}_${name}`) ?? [],
   );
   for (let index = 0; index < given.data.length; index += 1) {
-    const place = places.get(`${trees![index]}/${numbers![index]}`);
+    const place = places.find(trees![index], numbers![index]);
     const target = ids![index];
     if (place === undefined || target === undefined || !(target >= 0 && target < targets)) {
       throw invalid(`${node.node.type} has a weight for a leaf or a target that is not there`);
@@ -113,8 +147,13 @@ function readWeights(
 
 /** The root of a tree is the node that is nobody's child. */
 function rootsOf(nodes: readonly TreeNode[], trees: readonly number[]): number[] {
-  const children = new Set(nodes.flatMap(({ whenTrue, whenFalse }) => [whenTrue, whenFalse]));
-  const roots = nodes.flatMap((_, index) => (children.has(index) ? [] : [index]));
+  const isChild = new Uint8Array(nodes.length);
+  for (const { whenTrue, whenFalse } of nodes) {
+    if (whenTrue >= 0) isChild[whenTrue] = 1;
+    if (whenFalse >= 0) isChild[whenFalse] = 1;
+  }
+  const roots: number[] = [];
+  for (let index = 0; index < nodes.length; index += 1) if (!isChild[index]) roots.push(index);
   const distinct = new Set(roots.map((index) => trees[index]));
   if (distinct.size !== roots.length || distinct.size !== new Set(trees).size)
     throw invalid('A tree has no root, or several');
