@@ -11,10 +11,8 @@ export interface FeatureRow extends CardFeatures, TerminalFeatures {
   readonly weekend: number;
 }
 
-export const FEATURES = [
-  'amount',
-  'hour',
-  'weekend',
+/** The card's part of the features, in the order in which it travels. */
+const CARD_FEATURES = [
   'count1',
   'count7',
   'count30',
@@ -25,6 +23,13 @@ export const FEATURES = [
   'excess',
   'unusual14',
   'largest14',
+] as const satisfies readonly (keyof CardFeatures)[];
+
+export const FEATURES = [
+  'amount',
+  'hour',
+  'weekend',
+  ...CARD_FEATURES,
   'terminalCount1',
   'terminalCount7',
   'terminalCount30',
@@ -71,20 +76,6 @@ export function featureRow(
     ...terminal,
   };
 }
-
-/** The card's part of the features, in the order in which it travels. */
-const CARD_FEATURES = [
-  'count1',
-  'count7',
-  'count30',
-  'mean1',
-  'mean7',
-  'mean30',
-  'ratio',
-  'excess',
-  'unusual14',
-  'largest14',
-] as const satisfies readonly (keyof CardFeatures)[];
 
 export function cardValues(features: CardFeatures): number[] {
   return CARD_FEATURES.map((name) => features[name]);
