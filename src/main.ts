@@ -456,9 +456,17 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
         );
       }
       const tls = tlsCertificate !== null;
+      const clientCa = config.kafka.kafkaClientCa !== null;
+      if (clientCa && !tls) {
+        throw new MillraceError(
+          'CONFIG_INVALID',
+          'Client certificates (--kafka-client-ca) are part of TLS. Give --tls-certificate and --tls-key too.',
+        );
+      }
       const authentication = (await tokens.list()).length > 0;
       const check = (door: 'api' | 'kafka' | 'inference', host: string, port: number | 'off'): void => {
-        if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
+        const known = authentication || (door === 'kafka' && clientCa);
+        if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication: known });
       };
       check('api', apiHost, apiPort);
       if (config.streams.streams === 'embedded') check('kafka', kafkaHost, kafkaPort);
@@ -494,6 +502,7 @@ function openKafka(
   },
 ): KafkaDoor | undefined {
   const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
+  const { kafkaClientCa } = config.kafka;
   if (kafkaPort === 'off') return undefined;
   return createKafka({
     ...parts,
@@ -503,7 +512,12 @@ function openKafka(
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
     ...(tlsCertificate !== null && tlsKey !== null
-      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
+      ? {
+          tls: {
+            ...{ certFile: tlsCertificate, keyFile: tlsKey },
+            ...(kafkaClientCa === null ? {} : { clientCaFile: kafkaClientCa }),
+          },
+        }
       : {}),
   });
 }

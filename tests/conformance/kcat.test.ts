@@ -189,6 +189,59 @@ describe('kcat', { skip }, () => {
     await assert.rejects(run([...plain, '-X', 'sasl.password=wrong', '-L', '-m', '3'], ''), /./);
     await assert.rejects(run(['-b', address, '-L', '-m', '3'], ''), /./);
   });
+
+  it('is known by a certificate that an authority has signed, and by no other', async () => {
+    const make = (name: string, ...words: string[]): string => {
+      const key = [
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-keyout',
+        file(`${name}.key`),
+      ];
+      const request = ['req', '-x509', ...key, '-days', '1', '-out', file(`${name}.pem`), ...words];
+      execFileSync('openssl', request, { stdio: 'ignore' });
+      return file(`${name}.pem`);
+    };
+    const file = (name: string): string => join(folder, `mtls-${name}`);
+    const server = make('server', '-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1');
+    const authority = make('authority', '-subj', '/CN=Authority');
+    const signed = ['-CA', authority, '-CAkey', file('authority.key')];
+    make('ann', '-subj', '/O=Example, Inc./OU=shop/CN=ann', ...signed);
+    make('stranger', '-subj', '/O=Example, Inc./OU=shop/CN=ann');
+    const flags = { 'tls-certificate': server, 'tls-key': file('server.key'), 'kafka-client-ca': authority };
+    await assert.rejects(
+      start(join(folder, 'mtls'), { 'kafka-client-ca': authority }),
+      /Give --tls-certificate/,
+    );
+    await using open = await start(join(folder, 'mtls'), {
+      ...flags,
+      'kafka-host': '0.0.0.0',
+      'api-port': 'off',
+    });
+    const address = `127.0.0.1:${open.addresses.kafka!.split(':')[1]}`;
+    const as = (name: string): string[] => [
+      ...['-b', address, '-X', 'security.protocol=SSL', '-X', `ssl.ca.location=${server}`],
+      ...[
+        '-X',
+        `ssl.certificate.location=${file(`${name}.pem`)}`,
+        '-X',
+        `ssl.key.location=${file(`${name}.key`)}`,
+      ],
+    ];
+    await open.streams.define({ name: 'mine', partitions: 1 });
+    await run([...as('ann'), '-P', '-t', 'mine'], lines(10));
+    const read = ['-C', '-t', 'mine', '-e', '-q', '-o', 'beginning'];
+    assert.equal(await run([...as('ann'), ...read], ''), lines(10));
+    await assert.rejects(run([...as('stranger'), '-L', '-m', '3'], ''), /./);
+    await assert.rejects(
+      run([...as('ann').slice(0, 6), '-L', '-m', '3'], ''),
+      /./,
+      'nobody without a certificate',
+    );
+  });
 });
 
 async function start(data: string, flags: { readonly [flag: string]: string } = {}): Promise<Platform> {

@@ -7,6 +7,7 @@ import { bind } from '../http/bind.ts';
 import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from '../http/tls.ts';
 import { createAuthorizer } from './authorizer.ts';
 import { Budget } from './budget.ts';
+import { clientCertificate } from './client-certificate.ts';
 import { Connection } from './connection.ts';
 import type { BrokerAddress } from './handler.ts';
 import { MemoryPool } from './memory-pool.ts';
@@ -103,7 +104,12 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     socket.on('error', () => socket.destroy());
     // Behind a proxy on this machine every peer is on loopback; only a door that is itself closed to the outside may trust that.
     const isLocal = isLoopbackHost(options.host) && isLoopbackAddress(socket.remoteAddress);
-    const principal = isLocal ? await guard.identify({ loopback: true }) : undefined;
+    const certificate = clientCertificate(socket);
+    if (certificate === 'refused') return void socket.destroy();
+    const known = isLocal || certificate !== undefined;
+    const principal = known
+      ? await guard.identify({ ...(certificate && { certificate }), loopback: isLocal })
+      : undefined;
     const session = new Session({ guard, scram, clock, principal });
     const connection = new Connection({
       ...{ socket, session, authorize, quotas, clock, registry, budget, outgoing, memory, limits },
@@ -146,7 +152,16 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
       const onSocket = (socket: Socket): void => void accept(socket);
       const tls = options.tls && { ...options.tls, seen: await fingerprint(options.tls) };
       server = tls
-        ? createSecureServer({ ...(await loadSecureContext(tls)), handshakeTimeout: 10_000 }, onSocket)
+        ? createSecureServer(
+            {
+              ...(await loadSecureContext(tls)),
+              handshakeTimeout: 10_000,
+              // Who has none authenticates by SASL; who has one that does not count is sent away.
+              requestCert: tls.clientCaFile !== undefined,
+              rejectUnauthorized: false,
+            },
+            onSocket,
+          )
         : createServer(onSocket);
       server.maxConnections = limits.connections;
       await bind(server, 'kafka', options);
