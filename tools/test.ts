@@ -6,9 +6,9 @@
  *   npm run test:browser          the pages in headless Chromium
  *   npm run test:conformance      outside clients and suites, where they are installed
  */
-import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { runBounded } from './run-bounded.ts';
 
 const arguments_ = process.argv.slice(2);
 const flags = new Set(arguments_.filter((word) => word.startsWith('--')));
@@ -34,26 +34,34 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-/** Whole runs of outside suites take minutes; a full fault run takes hours. */
-const timeoutMs = faults || conformance ? 3_600_000 : 120_000;
+const MINUTE_MS = 60_000;
+const sample = flags.has('--sample');
 
-const run = spawnSync(
+/** A test that hangs fails by name; a process that does not end after its tests is ended with all that it started. */
+const { testMs, wholeMs } = bounds();
+
+const run = await runBounded(
   process.execPath,
   [
     '--test',
     `--test-concurrency=${faults || conformance ? 1 : Math.max(2, availableParallelism())}`,
-    `--test-timeout=${timeoutMs}`,
+    `--test-timeout=${testMs}`,
     ...files,
   ],
   {
-    stdio: 'inherit',
-    env: {
-      ...process.env,
-      ...(faults ? { MILLRACE_FAULTS: flags.has('--sample') ? 'sample' : 'full' } : {}),
-    },
+    withinMs: wholeMs,
+    env: { ...process.env, ...(faults ? { MILLRACE_FAULTS: sample ? 'sample' : 'full' } : {}) },
   },
 );
-process.exit(run.status ?? 1);
+if (run.timedOut) console.error(`Ended: the tests were not through within ${wholeMs / MINUTE_MS} minutes.`);
+process.exit(run.status);
+
+/** Full fault runs take hours; all else has to fit the budget of `.ci/run`. */
+function bounds(): { readonly testMs: number; readonly wholeMs: number } {
+  if (faults && !sample) return { testMs: 60 * MINUTE_MS, wholeMs: 24 * 60 * MINUTE_MS };
+  if (faults || conformance) return { testMs: 5 * MINUTE_MS, wholeMs: 25 * MINUTE_MS };
+  return { testMs: 2 * MINUTE_MS, wholeMs: 15 * MINUTE_MS };
+}
 
 function patternsOf(): readonly string[] {
   if (faults) return ['tests/faults/**/*.test.ts'];
