@@ -475,20 +475,26 @@ function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
   };
 }
 
+/** What a door is given for TLS, where there is a certificate. */
+function tlsOf({ platform }: PlatformConfig, clientCaFile: string | null = null) {
+  const { tlsCertificate, tlsKey } = platform;
+  if (tlsCertificate === null || tlsKey === null) return {};
+  const clientCa = clientCaFile === null ? {} : { clientCaFile };
+  return { tls: { certFile: tlsCertificate, keyFile: tlsKey, ...clientCa } };
+}
+
 function openApi(
   config: PlatformConfig,
   parts: Pick<Parameters<typeof createApiDoor>[0], 'clock' | 'guard' | 'version' | 'groups' | 'fallback'>,
 ): ApiDoor | undefined {
-  const { apiHost, apiPort, tlsCertificate, tlsKey, bodyLimit } = config.platform;
+  const { apiHost, apiPort, bodyLimit } = config.platform;
   if (apiPort === 'off') return undefined;
   return createApiDoor({
     ...parts,
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
-    ...(tlsCertificate !== null && tlsKey !== null
-      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
-      : {}),
+    ...tlsOf(config),
   });
 }
 
@@ -501,7 +507,7 @@ function openKafka(
     readonly overrides: PlatformOverrides;
   },
 ): KafkaDoor | undefined {
-  const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
+  const { kafkaHost, kafkaPort, kafkaAdvertised } = config.platform;
   const { kafkaClientCa } = config.kafka;
   if (kafkaPort === 'off') return undefined;
   return createKafka({
@@ -511,14 +517,7 @@ function openKafka(
     port: kafkaPort,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
-    ...(tlsCertificate !== null && tlsKey !== null
-      ? {
-          tls: {
-            ...{ certFile: tlsCertificate, keyFile: tlsKey },
-            ...(kafkaClientCa === null ? {} : { clientCaFile: kafkaClientCa }),
-          },
-        }
-      : {}),
+    ...tlsOf(config, kafkaClientCa),
   });
 }
 
@@ -529,7 +528,7 @@ function openInference(
     ...parts
   }: Pick<InferenceDoorOptions, 'clock' | 'guard' | 'service'> & { readonly overrides: PlatformOverrides },
 ): InferenceDoor | undefined {
-  const { inferenceHost, inferencePort, tlsCertificate, tlsKey } = config.platform;
+  const { inferenceHost, inferencePort } = config.platform;
   if (inferencePort === 'off') return undefined;
   return createInferenceDoor({
     ...parts,
@@ -537,9 +536,7 @@ function openInference(
     port: inferencePort,
     requestBytes: config.models.modelRequest,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
-    ...(tlsCertificate !== null && tlsKey !== null
-      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
-      : {}),
+    ...tlsOf(config),
   });
 }
 
@@ -555,15 +552,13 @@ function openEdge(
   config: PlatformConfig,
   parts: Pick<Parameters<typeof createEdge>[0], 'clock' | 'ids' | 'secrets' | 'dispatcher' | 'fallback'>,
 ): Edge {
-  const { edgeHost, edgePort, tlsCertificate, tlsKey } = config.platform;
+  const { edgeHost, edgePort } = config.platform;
   return createEdge({
     ...parts,
     host: edgeHost,
     port: edgePort === 'off' ? 0 : edgePort,
     config: config.edge,
-    ...(tlsCertificate !== null && tlsKey !== null
-      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
-      : {}),
+    ...tlsOf(config),
   });
 }
 
