@@ -35,6 +35,7 @@ await bench({
       await deployApp(join(scratch.path, 'app'), platform.api, SOURCE);
       return Number(new URL(platform.edge).port);
     };
-    return besideBare(plan, openDoor, say);
+    // Awaited here: the platform has to live until all is measured.
+    return await besideBare(plan, openDoor, say);
   },
 });

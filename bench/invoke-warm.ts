@@ -30,6 +30,7 @@ await bench({
       await deployApp(join(scratch.path, 'app'), platform.api, source);
       return platform.port;
     };
-    return besideBare(plan, openDoor, say);
+    // Awaited here: the platform has to live until all is measured.
+    return await besideBare(plan, openDoor, say);
   },
 });

@@ -11,7 +11,11 @@ interface Start {
   readonly scoredMs: number;
 }
 
-/** Starts the program on `data`, and ends it when its first payment is scored: offsets of the scorer's group move. */
+const SCORED_WITHIN_MS = 30_000;
+/** What `score` reads: its positions move when a payment is scored. */
+const [SCORED_STREAM, SCORERS] = ['terminal-events', 'scoring.score'];
+
+/** Starts the program on `data`, and ends it when its first payment is scored. */
 async function start(data: string): Promise<Start> {
   const begin = performance.now();
   const flags = ['--json', '--data', data, '--edge-port', '0', '--api-port', '0', '--kafka-port', '0'];
@@ -24,7 +28,11 @@ async function start(data: string): Promise<Start> {
       const { ready, api } = JSON.parse(line) as { ready?: boolean; api?: string };
       if (!ready) continue;
       const readyMs = performance.now() - begin;
-      while (!(await isScored(api!))) await new Promise((resolve) => setTimeout(resolve, 5));
+      while (!(await isScored(api!))) {
+        if (performance.now() - begin > SCORED_WITHIN_MS)
+          throw new Error(`${SCORERS} has scored no payment.`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
       return { readyMs, scoredMs: performance.now() - begin };
     }
     throw new Error('The program ended before it was ready.');
@@ -35,14 +43,14 @@ async function start(data: string): Promise<Start> {
 }
 
 async function isScored(api: string): Promise<boolean> {
-  const answer = await fetch(`${api}/streams/payments`);
+  const answer = await fetch(`${api}/streams/${SCORED_STREAM}`);
   if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
   const { groups } = (await answer.json()) as {
     groups: readonly { group: string; partitions: readonly { offset: number | null }[] }[];
   };
   return groups.some(
     ({ group, partitions }) =>
-      group === 'scoring.score-card' && partitions.some(({ offset }) => offset !== null && offset > 0),
+      group === SCORERS && partitions.some(({ offset }) => offset !== null && offset > 0),
   );
 }
 

@@ -5,9 +5,9 @@
  *   npm run bench -- --write         full runs, and the readings go into bench/README.md with machine and date
  *   npm run bench -- append recovery only the benches whose name holds one of the words
  */
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { runBounded } from '../tools/run-bounded.ts';
 import { type BenchReport, formatReach, formatValue } from './lib/harness.ts';
 
 const { values, positionals } = parseArgs({
@@ -25,16 +25,15 @@ const reports: BenchReport[] = [];
 const broken: string[] = [];
 for (const file of files) {
   process.stderr.write(`${file}\n`);
-  const run = spawnSync(process.execPath, [folder + file, '--json', ...(values.short ? ['--short'] : [])], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    encoding: 'utf8',
-    timeout: values.short ? 120_000 : 1_200_000,
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  const words = [folder + file, '--json', ...(values.short ? ['--short'] : [])];
+  const withinMs = values.short ? 120_000 : 1_200_000;
+  const run = await runBounded(process.execPath, words, { withinMs, capture: true });
   const last = run.stdout.trim().split('\n').at(-1) ?? '';
   if (run.status !== 0 || !last.startsWith('{')) {
     broken.push(file);
-    process.stderr.write(`  failed (exit ${run.status ?? run.signal})\n${run.stdout}`);
+    process.stderr.write(
+      `  failed (${run.timedOut ? `not through within ${withinMs / 1000} s` : `exit ${run.status}`})\n${run.stdout}`,
+    );
     continue;
   }
   const report = JSON.parse(last) as BenchReport;

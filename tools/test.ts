@@ -6,10 +6,9 @@
  *   npm run test:browser          the pages in headless Chromium
  *   npm run test:conformance      outside clients and suites, where they are installed
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { runBounded } from './run-bounded.ts';
 
 const arguments_ = process.argv.slice(2);
 const flags = new Set(arguments_.filter((word) => word.startsWith('--')));
@@ -35,63 +34,33 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-const full = faults && !flags.has('--sample');
 const MINUTE_MS = 60_000;
-/** Outside clients and fault runs take minutes where the machine is busy; a full fault run takes hours. */
-const testWithinMs = full ? 60 * MINUTE_MS : faults || conformance ? 5 * MINUTE_MS : 2 * MINUTE_MS;
-/**
- * Node's limit of a test does not end a process that spins, or one in which something goes on after its test has failed: that
- * is ended from here, with what it started. Outside clients and faults run file by file, everything else in one run.
- */
-const runWithinMs = full ? 24 * 60 * MINUTE_MS : faults || conformance ? 20 * MINUTE_MS : 40 * MINUTE_MS;
-const oneByOne = faults || conformance;
-const concurrency = oneByOne ? 1 : Math.max(2, availableParallelism());
+const sample = flags.has('--sample');
 
-/** What a process may take to end by itself when it is asked to. */
-const ENDS_WITHIN_MS = 3_000;
-let interrupted = false;
+/** A test that hangs fails by name; a process that does not end after its tests is ended with all that it started. */
+const { testMs, wholeMs } = bounds();
 
-const failed: string[] = [];
-for (const run of oneByOne ? files.map((file) => [file]) : [files]) {
-  if (interrupted || !(await passes(run))) failed.push(...run);
-}
-if (oneByOne && files.length > 1) {
-  console.log(`${files.length - failed.length} of ${files.length} files passed.`);
-  for (const file of failed) console.log(`✖ ${file}`);
-}
-process.exit(failed.length === 0 ? 0 : 1);
+const run = await runBounded(
+  process.execPath,
+  [
+    '--test',
+    `--test-concurrency=${faults || conformance ? 1 : Math.max(2, availableParallelism())}`,
+    `--test-timeout=${testMs}`,
+    ...files,
+  ],
+  {
+    withinMs: wholeMs,
+    env: { ...process.env, ...(faults ? { MILLRACE_FAULTS: sample ? 'sample' : 'full' } : {}) },
+  },
+);
+if (run.timedOut) console.error(`Ended: the tests were not through within ${wholeMs / MINUTE_MS} minutes.`);
+process.exit(run.status);
 
-/** Runs the files in a process group of its own, so that it can be ended with all that belongs to it. */
-async function passes(run: readonly string[]): Promise<boolean> {
-  const options = ['--test', `--test-concurrency=${concurrency}`, `--test-timeout=${testWithinMs}`];
-  const level = faults ? { MILLRACE_FAULTS: full ? 'full' : 'sample' } : {};
-  const child = spawn(process.execPath, [...options, ...run], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    detached: true,
-    env: { ...process.env, ...level },
-  });
-  const end = (signal: NodeJS.Signals): void => {
-    try {
-      process.kill(-child.pid!, signal);
-    } catch {
-      // Nothing of it is left.
-    }
-  };
-  const interrupt = (signal: NodeJS.Signals): void => {
-    interrupted = true;
-    end(signal);
-    setTimeout(() => end('SIGKILL'), ENDS_WITHIN_MS).unref();
-  };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
-  const timer = setTimeout(() => {
-    console.error(`✖ not done after ${runWithinMs / MINUTE_MS} minutes, and ended: ${run.join(' ')}`);
-    end('SIGKILL');
-  }, runWithinMs);
-  const [code] = await once(child, 'exit');
-  clearTimeout(timer);
-  process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-  end('SIGKILL');
-  return code === 0;
+/** Full fault runs take hours; all else has to fit the budget of `.ci/run`. */
+function bounds(): { readonly testMs: number; readonly wholeMs: number } {
+  if (faults && !sample) return { testMs: 60 * MINUTE_MS, wholeMs: 24 * 60 * MINUTE_MS };
+  if (faults || conformance) return { testMs: 5 * MINUTE_MS, wholeMs: 25 * MINUTE_MS };
+  return { testMs: 2 * MINUTE_MS, wholeMs: 15 * MINUTE_MS };
 }
 
 function patternsOf(): readonly string[] {

@@ -32,6 +32,17 @@ export function diskContract(
       await file.close();
     });
 
+    it('writes durably over and behind what is there', async (t) => {
+      const { disk, again } = await make(t);
+      const file = await disk.open('durable', { create: true });
+      await file.write([bytes(1, 2, 3)], 0);
+      await file.writeDurably([bytes(8), bytes(9, 9)], 2);
+      await file.write([bytes(7)], 0);
+      await file.writeDurably([], 5);
+      await file.close();
+      assert.deepEqual([...(await (await again()).read('durable'))!], [7, 2, 8, 9, 9]);
+    });
+
     it('writes more buffers at once than one system call takes', async (t) => {
       const { disk } = await make(t);
       const file = await disk.open('many', { create: true });

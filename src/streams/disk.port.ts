@@ -6,6 +6,7 @@
  *    `syncFolder` of its folder resolved. Folders that `open` or `replace` had to make are durable by themselves.
  * D2 a failed `sync` leaves the durable content unknown; callers must not retry it.
  * D3 after DISK_FULL a write may have reached the file in part; what lies beyond the bytes known to be good is debris.
+ * D4 after a failed `writeDurably` nobody knows whether the write or the sync failed: D2 and D3 both hold for its bytes.
  * Errors: DISK_FULL for ENOSPC and EDQUOT, DISK_FAILED for anything else that the operating system reports.
  * Must not leak: file descriptors, paths outside the folder, error numbers.
  */
@@ -35,6 +36,8 @@ export interface DiskFile {
   read(target: Uint8Array, position: number): Promise<number>;
   /** Writes all the buffers back to back at `position`. */
   write(buffers: readonly Uint8Array[], position: number): Promise<void>;
+  /** As `write`, and resolves when these bytes are durable; others of the file need not be. One system call where there is one. */
+  writeDurably(buffers: readonly Uint8Array[], position: number): Promise<void>;
   /** fdatasync. */
   sync(): Promise<void>;
   /** Cuts the file or extends it with zeros. */

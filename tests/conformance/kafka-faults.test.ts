@@ -142,12 +142,11 @@ describe('the log over a Kafka cluster', { skip }, () => {
 
   it('goes on when a broker hangs with its connections open', () =>
     survives(async (cluster, traffic) => {
-      for (const node of [0, 1]) {
-        cluster.pause(node);
-        await traffic.goesOn(`while broker ${node} hangs`);
-        cluster.resume(node);
-        await traffic.goesOn(`after broker ${node} came back`);
-      }
+      // The first one: the one that is asked of everything as long as it answers.
+      cluster.pause(0);
+      await traffic.goesOn('while broker 0 hangs');
+      cluster.resume(0);
+      await traffic.goesOn('after broker 0 came back');
     }));
 
   it('says so within its time when no broker is left, and loses its partitions', async () => {

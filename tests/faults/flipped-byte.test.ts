@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { simulatedDisk } from '../../src/adapters/memory/index.ts';
-import { isMillraceError } from '../../src/kernel/index.ts';
+import { isMillraceError, manualClock } from '../../src/kernel/index.ts';
 import {
   BATCH_HEADER_BYTES,
   type BatchSpan,
@@ -10,7 +10,7 @@ import {
   splitBatches,
 } from '../../src/streams/index.ts';
 import { changed, contentOf, diskWith, flipped } from './lib/damaged-disk.ts';
-import { batchOf, closeLog, filesOf, full, type Lost, openLog, readPartition } from './lib/log.ts';
+import { batchOf, closeLog, filesOf, full, type Lost, letItSeal, openLog, readPartition } from './lib/log.ts';
 
 const PLACE = { topic: 't', partition: 0 };
 const MEBIBYTE = 1024 * 1024;
@@ -29,11 +29,9 @@ async function filesOfLog(
   options: { checkpointed: boolean },
 ): Promise<Map<string, Uint8Array>> {
   const disk = simulatedDisk();
-  const log = await openLog(disk, {
-    cacheBytes: 0,
-    checkpointBytes: 64 * MEBIBYTE,
-    walFileBytes: 32 * MEBIBYTE,
-  });
+  const clock = manualClock();
+  const tuning = { cacheBytes: 0, checkpointBytes: 64 * MEBIBYTE, walFileBytes: 32 * MEBIBYTE };
+  const log = await openLog(disk, tuning, clock);
   await log.topics.create({ name: 't', partitions: 1, config: { segmentBytes: 16 * MEBIBYTE } });
   let written = 0;
   for (let offset = 0; written < bytes; offset += BATCH_RECORDS) {
@@ -42,7 +40,7 @@ async function filesOfLog(
     await log.append({ ...PLACE, batch });
   }
   if (options.checkpointed) await log.checkpoint();
-  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  await letItSeal(clock);
   const paths = (await filesOf(disk)).map((file) => file.path);
   const files = await contentOf(disk, paths);
   await closeLog(log);

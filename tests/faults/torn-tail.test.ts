@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { simulatedDisk } from '../../src/adapters/memory/index.ts';
+import { type ManualClock, manualClock } from '../../src/kernel/index.ts';
 import type { EmbeddedLog } from '../../src/streams/index.ts';
 import { changed, contentOf, diskWith, flipped } from './lib/damaged-disk.ts';
-import { batchOf, closeLog, filesOf, full, openLog, readPartition } from './lib/log.ts';
+import {
+  batchOf,
+  closeLog,
+  filesOf,
+  full,
+  letItSeal,
+  openLog,
+  readPartition,
+  SMALL_FILES,
+} from './lib/log.ts';
 
 const PLACES = [0, 1].map((partition) => ({ topic: 't', partition }));
 const step = full ? 1 : 5;
@@ -20,15 +30,16 @@ async function valuesOf(log: EmbeddedLog): Promise<string[][]> {
  */
 async function logWithLastGroup() {
   const disk = simulatedDisk();
-  const log = await openLog(disk);
+  const clock = manualClock();
+  const log = await openLog(disk, SMALL_FILES, clock);
   await log.topics.create({ name: 't', partitions: 2 });
   for (const value of ['a', 'b', 'c'])
     for (const place of PLACES) await log.append({ ...place, batch: batchOf(value) });
   const assignment = (await log.join('g', ['t'])).assignment!;
-  const before = await writeAhead(disk);
+  const before = await writeAhead(disk, clock);
   const appends = PLACES.map((place) => ({ ...place, batch: batchOf(`last ${'x'.repeat(150)}`, 'end') }));
   await assignment.commit({ appends, offsets: [{ ...PLACES[0]!, offset: 3, done: [] }], state: [] });
-  const after = await writeAhead(disk);
+  const after = await writeAhead(disk, clock);
   const files = await contentOf(
     disk,
     (await filesOf(disk)).map((file) => file.path),
@@ -41,9 +52,9 @@ async function logWithLastGroup() {
 
 async function writeAhead(
   disk: ReturnType<typeof simulatedDisk>,
+  clock: ManualClock,
 ): Promise<{ path: string; content: Uint8Array }> {
-  // The seal behind the last group is written when nothing is waiting: let it be.
-  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  await letItSeal(clock);
   const { path } = (await filesOf(disk, 'wal')).at(-1)!;
   return { path, content: (await disk.read(path))! };
 }

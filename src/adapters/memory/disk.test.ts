@@ -49,6 +49,14 @@ describe('a simulated power loss', () => {
     assert.deepEqual([...seen], ['1111']);
   });
 
+  it('keeps what was written durably', async () => {
+    const prepare = async (disk: SimulatedDisk): Promise<void> => {
+      const file = await durableFile(disk, 'f', block(1));
+      await file.writeDurably([block(2, 2)], 512);
+    };
+    assert.deepEqual([...(await outcomes(50, prepare, 'f'))], ['1221']);
+  });
+
   it('keeps, loses or tears what was not, sector by sector', async () => {
     const seen = await outcomes(
       300,

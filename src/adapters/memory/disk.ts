@@ -266,6 +266,11 @@ class MemoryFile implements DiskFile {
     this.#disk.finish();
   }
 
+  async writeDurably(buffers: readonly Uint8Array[], position: number): Promise<void> {
+    await this.write(buffers, position);
+    await this.sync();
+  }
+
   async sync(): Promise<void> {
     try {
       await this.#disk.begin('sync', this.path);

@@ -9,6 +9,7 @@ import { createAuthorizer } from './authorizer.ts';
 import { Budget } from './budget.ts';
 import { Connection } from './connection.ts';
 import type { BrokerAddress } from './handler.ts';
+import { MemoryPool } from './memory-pool.ts';
 import { Outgoing } from './outgoing.ts';
 import type { Quotas } from './quotas.ts';
 import type { HandlerRegistry } from './registry.ts';
@@ -22,6 +23,8 @@ export interface KafkaDoorLimits {
   /** Bytes of all requests that have not been answered yet. */
   readonly requestsInFlightBytes: number;
   readonly queuedRequests: number;
+  /** Of one connection: enough for the log to gather the next group of writes while it syncs one. */
+  readonly unansweredBytes: number;
   /** A connection without requests for this long is closed. */
   readonly idleMs: number;
   /** A request that has begun to arrive must go on arriving within this time, and so must an authentication. */
@@ -33,6 +36,7 @@ export const DEFAULT_KAFKA_DOOR_LIMITS: KafkaDoorLimits = {
   requestBytes: 100 * 1024 * 1024,
   requestsInFlightBytes: 256 * 1024 * 1024,
   queuedRequests: 100,
+  unansweredBytes: 16 * 1024 * 1024,
   idleMs: 600_000,
   stalledMs: 30_000,
 };
@@ -84,6 +88,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
   const limits = { ...DEFAULT_KAFKA_DOOR_LIMITS, ...options.limits };
   const budget = new Budget(limits.requestsInFlightBytes);
   const outgoing = new Outgoing();
+  const memory = new MemoryPool();
   const connections = new Set<Connection>();
   const closing = new AbortController();
   const allClosed = Promise.withResolvers<void>();
@@ -101,7 +106,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     const principal = isLocal ? await guard.identify({ loopback: true }) : undefined;
     const session = new Session({ guard, scram, clock, principal });
     const connection = new Connection({
-      ...{ socket, session, authorize, quotas, clock, registry, budget, outgoing, limits },
+      ...{ socket, session, authorize, quotas, clock, registry, budget, outgoing, memory, limits },
       advertised: options.advertised,
       closing: closing.signal,
     });
@@ -113,7 +118,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     if (closing.signal.aborted) connection.refuse();
   };
 
-  /** Ends connections that say nothing for too long. */
+  /** Ends connections that say nothing for too long, and lets go of memory that nobody uses. */
   const sweep = (): void => {
     const now = clock.monotonic();
     for (const connection of connections) {
@@ -121,6 +126,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
       const boundMs = connection.arriving || !connection.isKnown ? limits.stalledMs : limits.idleMs;
       if (connection.idle && quietMs > boundMs) connection.destroy();
     }
+    memory.trim();
     sweeping = clock.after(SWEEP_MS, sweep);
   };
 

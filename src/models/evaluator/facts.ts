@@ -37,9 +37,10 @@ export function nodeFacts(
       const ints = get(name, 'ints')?.ints;
       return ints && Array.from(ints);
     },
+    integers: (name) => get(name, 'ints')?.ints ?? [],
     floats: (name) => {
       const attribute = get(name, 'floats');
-      return attribute && Float32Array.from(attribute.floats ?? []);
+      return attribute && new Float32Array(attribute.floats ?? []);
     },
     strings: (name) => {
       const attribute = get(name, 'strings');

@@ -116,6 +116,28 @@ describe('a hostile model', () => {
       ),
     );
     refuses(graphOf(doubled, ['c59']), 'MODEL_UNSUPPORTED', /bytes/);
+    for (const scales of [
+      [2 ** 53, -2],
+      [2 ** 53, 0],
+    ]) {
+      const resized = node('Upsample', ['x', 'scales'], ['y']);
+      refuses(
+        { ...graphOf([resized], ['y']), initializers: [named('scales', floats([2], scales))] },
+        'MODEL_UNSUPPORTED',
+        /bytes/,
+      );
+    }
+    refuses(
+      graphOf(
+        [
+          node('Constant', [], ['size'], [sizes([2 ** 40, 0])]),
+          node('Resize', ['x', '', '', 'size'], ['y'], [attribute.string('mode', 'cubic')]),
+        ],
+        ['y'],
+      ),
+      'MODEL_UNSUPPORTED',
+      /bytes/,
+    );
     const tree = node(
       'TreeEnsembleRegressor',
       ['x'],

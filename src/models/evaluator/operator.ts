@@ -24,6 +24,8 @@ export interface NodeFacts {
   float(name: string, fallback: number): number;
   string(name: string, fallback: string): string;
   ints(name: string): number[] | undefined;
+  /** The same without a copy, for long lists; empty where the attribute is not there. */
+  integers(name: string): ArrayLike<number>;
   floats(name: string): Float32Array | undefined;
   strings(name: string): readonly string[] | undefined;
   tensor(name: string): Tensor | undefined;

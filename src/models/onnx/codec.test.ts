@@ -98,11 +98,32 @@ describe('an ONNX file', () => {
   it('is read as it was written', () => {
     const again = decodeModel(encodeModel(MODEL));
     assert.deepEqual(decodeModel(encodeModel(again)), again);
-    assert.deepEqual(again.graph.nodes[0]!.attributes, MODEL.graph.nodes[0]!.attributes);
+    const plain = again.graph.nodes[0]!.attributes.map((each) => ({
+      ...each,
+      ...(each.ints ? { ints: Array.from(each.ints) } : {}),
+      ...(each.floats ? { floats: Array.from(each.floats) } : {}),
+    }));
+    assert.deepEqual(plain, MODEL.graph.nodes[0]!.attributes);
     assert.deepEqual(again.graph.inputs, MODEL.graph.inputs);
     assert.deepEqual(again.graph.outputs, MODEL.graph.outputs);
     assert.deepEqual(again.graph.initializers, MODEL.graph.initializers);
     assert.deepEqual(again.metadata, MODEL.metadata);
+  });
+
+  it('may hold its lists of numbers packed, one by one, or both', () => {
+    const ints = [1, 300, 2 ** 31, -7, 5];
+    const varints = (values: readonly number[]): Uint8Array =>
+      Buffer.concat(values.map((value) => integer(1, value).subarray(1)));
+    const list = Buffer.concat([
+      field(1, text('list')),
+      integer(8, ints[0]!),
+      integer(8, ints[1]!),
+      field(8, varints(ints.slice(2, 4))),
+      integer(8, ints[4]!),
+      integer(20, 7),
+    ]);
+    const { graph } = decodeModel(field(7, field(1, field(4, text('Add')), field(5, list))));
+    assert.deepEqual(Array.from(graph.nodes[0]!.attributes[0]!.ints!), ints);
   });
 
   it('holds tensors of every type', () => {

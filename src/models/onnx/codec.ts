@@ -1,6 +1,6 @@
 import { elementCount } from '../tensor.ts';
 import { invalid, unsupported } from './invalid.ts';
-import { type Codec, many, mapped, message, one } from './messages.ts';
+import { type Codec, many, mapped, message, numbers, one } from './messages.ts';
 import type {
   NamedTensor,
   OnnxAttribute,
@@ -161,8 +161,8 @@ const ATTRIBUTE: Codec<OnnxAttribute> = mapped(
     string: one(4, 'text'),
     tensor: one(5, () => TENSOR),
     graph: one(6, () => GRAPH),
-    floats: many(7, 'float'),
-    ints: many(8, 'int'),
+    floats: numbers(7, 'float'),
+    ints: numbers(8, 'int'),
     strings: many(9, 'text'),
     tensors: many(10, () => TENSOR),
     graphs: many(11, () => GRAPH),

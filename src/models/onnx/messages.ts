@@ -1,4 +1,5 @@
 import { invalid } from './invalid.ts';
+import { NumberList } from './number-list.ts';
 import { repeated } from './tensors.ts';
 import { WireReader, WireWriter } from './wire.ts';
 
@@ -20,7 +21,8 @@ type Scalar = 'int' | 'float' | 'text';
 interface Field {
   readonly number: number;
   readonly holds: Scalar | (() => AnyCodec);
-  readonly many: boolean;
+  /** 'numbers': in an array of numbers alone. */
+  readonly many: boolean | 'numbers';
 }
 
 /** Messages within messages; a graph within a graph takes four. */
@@ -37,23 +39,35 @@ export const many = (number: number, holds: Scalar | (() => AnyCodec)): Field =>
   many: true,
 });
 
+export const numbers = (number: number, holds: 'int' | 'float'): Field => ({
+  number,
+  holds,
+  many: 'numbers',
+});
+
+const NO_NUMBERS: readonly number[] = Object.freeze([]);
+
 /** Fields with `many` are always there as arrays; others only where the file has them. Unknown fields are skipped. */
 export function message<T>(fields: { readonly [name in keyof T & string]?: Field }): Codec<T> {
   const entries = Object.entries(fields) as [string, Field][];
   const byNumber = new Map(entries.map(([name, field]) => [field.number, { name, field }]));
-  const lists = entries.filter(([, field]) => field.many).map(([name]) => name);
+  const lists = entries.filter(([, field]) => field.many === true).map(([name]) => name);
+  const numbers = entries.filter(([, field]) => field.many === 'numbers').map(([name]) => name);
   return {
     decode(bytes, depth) {
       if (depth > MOST_DEPTH) throw invalid(`The model nests more than ${MOST_DEPTH} levels deep`);
       const reader = new WireReader(bytes, depth);
       const value: { [name: string]: unknown } = {};
       for (const name of lists) value[name] = [];
+      const open = new Map<string, NumberList>();
       while (reader.next()) {
         const known = byNumber.get(reader.field);
         if (!known) reader.skip();
+        else if (known.field.many === 'numbers') readNumbers(reader, known.name, known.field, open);
         else if (known.field.many) readMany(reader, known.field, value[known.name] as unknown[]);
         else value[known.name] = readOne(reader, known.field);
       }
+      for (const name of numbers) value[name] = open.get(name)?.finish() ?? NO_NUMBERS;
       return value as T;
     },
     encode(value) {
@@ -81,9 +95,23 @@ export function mapped<T, Raw>(
   };
 }
 
+/** Lists of numbers are most of a model of trees: they are read in one go, where the next field is mostly the same again. */
+function readNumbers(reader: WireReader, name: string, field: Field, open: Map<string, NumberList>): void {
+  const isInt = field.holds === 'int';
+  let list = open.get(name);
+  if (!list) open.set(name, (list = new NumberList(isInt ? 'int' : 'float')));
+  const into = list;
+  const wireType = isInt ? 0 : 5;
+  if (reader.wireType !== wireType) {
+    repeated(reader, wireType, () => into.push(isInt ? readInteger(reader) : reader.float()));
+    return;
+  }
+  do into.push(isInt ? readInteger(reader) : reader.float());
+  while (reader.again());
+}
+
 function readMany(reader: WireReader, field: Field, values: unknown[]): void {
-  if (field.holds === 'float') repeated(reader, 5, () => values.push(reader.float()));
-  else if (field.holds === 'int') repeated(reader, 0, () => values.push(readInteger(reader)));
+  if (field.holds === 'int') repeated(reader, 0, () => values.push(readInteger(reader)));
   else values.push(readOne(reader, field));
 }
 

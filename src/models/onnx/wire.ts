@@ -7,6 +7,11 @@ import { invalid } from './invalid.ts';
 export type WireType = 0 | 1 | 2 | 5;
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
+/** Short texts that were read last, by their hash: a tree says one of two words at each of its thousands of nodes. */
+const KNOWN_TEXTS = 64;
+const MOST_KNOWN_BYTES = 32;
+/** `WIRE_TYPES >> type & 1`: there are 0, 1, 2 and 5. */
+const WIRE_TYPES = 0b100111;
 const ENCODER = new TextEncoder();
 
 export class WireReader {
@@ -17,6 +22,10 @@ export class WireReader {
   /** Messages around this one. */
   readonly depth: number;
   readonly #view: DataView;
+  readonly #texts: (
+    | { readonly start: number; readonly length: number; readonly text: string }
+    | undefined
+  )[] = [];
 
   constructor(bytes: Uint8Array, depth = 0) {
     this.bytes = bytes;
@@ -30,16 +39,28 @@ export class WireReader {
     const tag = this.varint();
     const wireType = tag & 7;
     this.field = Math.floor(tag / 8);
-    if (this.field === 0 || tag > 0xffff_ffff || ![0, 1, 2, 5].includes(wireType)) {
+    if (this.field === 0 || tag > 0xffff_ffff || ((WIRE_TYPES >> wireType) & 1) === 0) {
       throw invalid(`Byte ${this.position} is no field of an ONNX model`);
     }
     this.wireType = wireType as WireType;
     return true;
   }
 
+  /** Moves to the next field when that is this one again; otherwise it stays. */
+  again(): boolean {
+    if (this.field > 15 || this.bytes[this.position] !== this.field * 8 + this.wireType) return false;
+    this.position += 1;
+    return true;
+  }
+
   /** An unsigned varint as a number; beyond 2^53 it is rounded. */
   varint(): number {
     const { bytes } = this;
+    const first = bytes[this.position];
+    if (first !== undefined && first < 0x80) {
+      this.position += 1;
+      return first;
+    }
     let value = 0;
     let factor = 1;
     for (let index = 0; index < 10; index += 1) {
@@ -90,12 +111,20 @@ export class WireReader {
   }
 
   text(): string {
-    const chunk = this.chunk();
-    try {
-      return UTF8.decode(chunk);
-    } catch {
-      throw invalid(`The text before byte ${this.position} is not UTF-8`);
-    }
+    if (this.wireType !== 2) throw this.wrongType();
+    const length = this.varint();
+    this.#need(length);
+    const start = this.position;
+    this.position += length;
+    if (length > MOST_KNOWN_BYTES) return this.#decode(start, length);
+    let hash = length;
+    for (let at = start; at < this.position; at += 1) hash = (Math.imul(hash, 31) + this.bytes[at]!) | 0;
+    const place = hash & (KNOWN_TEXTS - 1);
+    const known = this.#texts[place];
+    if (known && known.length === length && this.#same(known.start, start, length)) return known.text;
+    const text = this.#decode(start, length);
+    this.#texts[place] = { start, length, text };
+    return text;
   }
 
   skip(): void {
@@ -112,6 +141,21 @@ export class WireReader {
     return invalid(
       `Field ${this.field} before byte ${this.position} has a type that it does not have in ONNX`,
     );
+  }
+
+  #same(one: number, other: number, length: number): boolean {
+    for (let at = 0; at < length; at += 1) {
+      if (this.bytes[one + at] !== this.bytes[other + at]) return false;
+    }
+    return true;
+  }
+
+  #decode(start: number, length: number): string {
+    try {
+      return UTF8.decode(this.bytes.subarray(start, start + length));
+    } catch {
+      throw invalid(`The text before byte ${start + length} is not UTF-8`);
+    }
   }
 
   #need(length: number): void {

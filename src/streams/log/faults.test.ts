@@ -8,7 +8,7 @@ import {
   onSignal,
   seededRandom,
 } from '../../kernel/index.ts';
-import { append, batchOf, refuses, T0, T1, until, utf8 } from '../contract/harness.support.ts';
+import { append, batchOf, refuses, settle, T0, T1, until, utf8 } from '../contract/harness.support.ts';
 import type { Disk, DiskFile } from '../disk.port.ts';
 import { decodeBatches } from '../record-batch/index.ts';
 import { createEmbeddedLog, type EmbeddedLog, type LogTuning } from './index.ts';
@@ -67,10 +67,12 @@ const BATCHES = ['zero', 'one', 'two', 'three', 'four', 'five'];
 /** A log with six batches, each its own group, killed before anything reached a segment. */
 async function killedLog(): Promise<SimulatedDisk> {
   const disk = simulatedDisk();
-  const { log } = await openOn(disk);
+  const { log, clock } = await openOn(disk);
   await log.topics.create({ name: 't', partitions: 2 });
   for (const value of BATCHES) await append(log, T0, value);
-  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate); // the seal follows the last group
+  await settle();
+  clock.advance(100); // the seal follows the last group when nothing comes
+  await settle();
   return disk.kill();
 }
 
@@ -246,6 +248,10 @@ function slowDisk(disk: Disk): { disk: Disk; hold(): void; release(): void } {
     path: file.path,
     read: (target, position) => file.read(target, position),
     write: (buffers, position) => file.write(buffers, position),
+    writeDurably: async (buffers, position) => {
+      await gate;
+      await file.writeDurably(buffers, position);
+    },
     sync: async () => {
       await gate;
       await file.sync();

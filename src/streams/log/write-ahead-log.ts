@@ -1,4 +1,11 @@
-import { type Clock, isMillraceError, MillraceError, type Random, signal } from '../../kernel/index.ts';
+import {
+  type Clock,
+  isMillraceError,
+  MillraceError,
+  type Random,
+  signal,
+  type Timer,
+} from '../../kernel/index.ts';
 import type { Disk, DiskFile } from '../disk.port.ts';
 import { readInt32, readInt64, writeInt32, writeInt64 } from '../record-batch/bytes.ts';
 import { crc32c } from '../record-batch/index.ts';
@@ -11,9 +18,10 @@ import { ENTRY_BYTES, FRAME_HEAD_BYTES, type FrameEntry, frameBytes, writeFrameH
  *    that a good one follows is damage, and a bad frame at the very end was never acknowledged.
  * W2 Entries submitted together are in one frame: they are there as a whole or not at all.
  * W3 After a failed sync or a write that failed for another reason than space, nothing settles well again.
- * W5 When nothing is waiting, an empty frame (a seal) follows the last group, not synced and written over by the next
- *    group: it tells that the last group was synced, so that damage to it is not taken for a torn tail.
- * W4 A full disk rejects the group and all that wait behind it, in order; the next group goes to the same place.
+ * W4 A full disk rejects the group and all that wait behind it, in order; the next group goes to the same place. Whether the
+ *    write or the sync had no space makes no difference: the bytes that may be lost are those that nobody was promised.
+ * W5 When nothing has come for a moment, an empty frame (a seal) follows the last group, not synced and written over by the
+ *    next group: it tells that the last group was synced, so that damage to it is not taken for a torn tail.
  *
  * A file begins with: 0 magic 'MWAL'  4 salt  8 generation int64  16 first sequence int64  24 CRC-32C of bytes 0-23.
  */
@@ -27,6 +35,8 @@ const GROW_BYTES = 1024 * 1024;
 const PREPARE_BYTES = 512 * 1024;
 /** A log that has written this much since its start is busy enough for files that are filled with zeros beforehand. */
 const BUSY_BYTES = 1024 * 1024;
+/** Silence before a seal. Written at once, it would stand before the next append of whoever sends one at a time. */
+const SEAL_AFTER_MS = 10;
 
 export interface WriteAheadLog {
   /** Queues entries for the next group. `settle` is called once: with the frame's sequence when durable, or an error. */
@@ -127,6 +137,7 @@ class GroupCommitLog implements WriteAheadLog {
   #preparing: Promise<void> | undefined;
   #current: WalFile | undefined;
   #running: Promise<void> | undefined;
+  #sealing: Timer | undefined;
   #failure: MillraceError | undefined;
   /** Full files, oldest first, whose frames are still needed. */
   readonly #full: WalFile[] = [];
@@ -290,15 +301,12 @@ class GroupCommitLog implements WriteAheadLog {
     let grows = wants && end + GROW_BYTES <= this.#options.fileBytes;
     const started = this.#clock.monotonic();
     try {
-      await file.file.write(grows ? [...buffers, this.#zeros] : buffers, position);
+      await file.file.writeDurably(grows ? [...buffers, this.#zeros] : buffers, position);
     } catch (error) {
       if (!isMillraceError(error, 'DISK_FULL')) throw error;
       await this.#retryWithoutGrowth(file, buffers, position, grows, error);
       grows = false;
     }
-    await file.file.sync().catch((error) => {
-      throw this.#fail('sync the write-ahead file', error);
-    });
     file.allocatedBytes = Math.max(file.allocatedBytes, grows ? end + GROW_BYTES : end);
     file.usedBytes = end;
     file.lastSequence = ++this.#sequence;
@@ -317,7 +325,7 @@ class GroupCommitLog implements WriteAheadLog {
   ): Promise<void> => {
     try {
       if (!grew) throw noSpace;
-      await file.file.write(buffers, position);
+      await file.file.writeDurably(buffers, position);
     } catch (error) {
       // What was refused must not come back after a crash: its head goes. The space is allocated, and the next group
       // writes over it anyway, so a failure here changes nothing that was promised.
@@ -364,6 +372,18 @@ class GroupCommitLog implements WriteAheadLog {
       .catch((error) => void this.#failAfterWrite(error));
   };
 
+  readonly #sealWhenQuiet = (): void => {
+    const sequence = this.#sequence;
+    this.#sealing ??= this.#clock.after(SEAL_AFTER_MS, () => {
+      this.#sealing = undefined;
+      if (this.#running) return; // comes here again when it ends
+      if (sequence !== this.#sequence) return this.#sealWhenQuiet();
+      this.#running = this.#seal().then(() => {
+        this.#running = this.#queue.length > 0 ? this.#runLoop() : undefined;
+      });
+    });
+  };
+
   readonly #runLoop = async (): Promise<void> => {
     // The rest of this turn still belongs to the group: callers that were just answered append again in it.
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -381,9 +401,9 @@ class GroupCommitLog implements WriteAheadLog {
         this.#settleAll([...group, ...rest], this.#failAfterWrite(error));
       }
       await new Promise<void>((resolve) => setImmediate(resolve));
-      if (this.#queue.length === 0) await this.#seal();
     }
     this.#running = undefined;
+    this.#sealWhenQuiet();
   };
 
   readonly submit: WriteAheadLog['submit'] = (entries, settle) => {
@@ -430,6 +450,8 @@ class GroupCommitLog implements WriteAheadLog {
 
   readonly close: WriteAheadLog['close'] = async () => {
     await this.idle();
+    this.#sealing?.cancel();
+    await this.#seal();
     await this.#preparing;
     await this.#current?.file.close();
     this.#current = undefined;

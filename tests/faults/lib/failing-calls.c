@@ -1,6 +1,7 @@
 /*
  * Preloaded into a process: while the file named by MILLRACE_FAIL_TRIGGER is there, the calls named in it ("sync" or
- * "write") fail with EIO for files whose path contains MILLRACE_FAIL_PATH.
+ * "write") fail with EIO for files whose path contains MILLRACE_FAIL_PATH. A write to a file that was opened with O_DSYNC is
+ * both: when syncs fail its bytes arrive, and it fails all the same.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -35,6 +36,12 @@ static int concerns(int file) {
 #define FAIL_WHEN_TOLD(call, file) \
   if (concerns(file) && told(call)) { errno = EIO; return -1; }
 
+#define SYNC_FAILS(file) (concerns(file) && (fcntl(file, F_GETFL) & O_DSYNC) && told("sync"))
+
+#define FAIL_AS_SYNC(file, written) \
+  if (written >= 0 && SYNC_FAILS(file)) { errno = EIO; return -1; } \
+  return written;
+
 #define NEXT(type, name, ...) ((type (*)(__VA_ARGS__))dlsym(RTLD_NEXT, name))
 
 int fdatasync(int file) {
@@ -49,30 +56,36 @@ int fsync(int file) {
 
 ssize_t write(int file, const void *bytes, size_t count) {
   FAIL_WHEN_TOLD("write", file)
-  return NEXT(ssize_t, "write", int, const void *, size_t)(file, bytes, count);
+  ssize_t written = NEXT(ssize_t, "write", int, const void *, size_t)(file, bytes, count);
+  FAIL_AS_SYNC(file, written)
 }
 
 ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t at) {
   FAIL_WHEN_TOLD("write", file)
-  return NEXT(ssize_t, "pwrite64", int, const void *, size_t, off64_t)(file, bytes, count, at);
+  ssize_t written = NEXT(ssize_t, "pwrite64", int, const void *, size_t, off64_t)(file, bytes, count, at);
+  FAIL_AS_SYNC(file, written)
 }
 
 ssize_t pwrite(int file, const void *bytes, size_t count, off_t at) {
   FAIL_WHEN_TOLD("write", file)
-  return NEXT(ssize_t, "pwrite", int, const void *, size_t, off_t)(file, bytes, count, at);
+  ssize_t written = NEXT(ssize_t, "pwrite", int, const void *, size_t, off_t)(file, bytes, count, at);
+  FAIL_AS_SYNC(file, written)
 }
 
 ssize_t writev(int file, const struct iovec *parts, int count) {
   FAIL_WHEN_TOLD("write", file)
-  return NEXT(ssize_t, "writev", int, const struct iovec *, int)(file, parts, count);
+  ssize_t written = NEXT(ssize_t, "writev", int, const struct iovec *, int)(file, parts, count);
+  FAIL_AS_SYNC(file, written)
 }
 
 ssize_t pwritev64(int file, const struct iovec *parts, int count, off64_t at) {
   FAIL_WHEN_TOLD("write", file)
-  return NEXT(ssize_t, "pwritev64", int, const struct iovec *, int, off64_t)(file, parts, count, at);
+  ssize_t written = NEXT(ssize_t, "pwritev64", int, const struct iovec *, int, off64_t)(file, parts, count, at);
+  FAIL_AS_SYNC(file, written)
 }
 
 ssize_t pwritev(int file, const struct iovec *parts, int count, off_t at) {
   FAIL_WHEN_TOLD("write", file)
-  return NEXT(ssize_t, "pwritev", int, const struct iovec *, int, off_t)(file, parts, count, at);
+  ssize_t written = NEXT(ssize_t, "pwritev", int, const struct iovec *, int, off_t)(file, parts, count, at);
+  FAIL_AS_SYNC(file, written)
 }

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fsDisk } from '../../../src/adapters/fs/index.ts';
-import { isMillraceError, systemClock, systemRandom } from '../../../src/kernel/index.ts';
+import {
+  type Clock,
+  isMillraceError,
+  type ManualClock,
+  systemClock,
+  systemRandom,
+} from '../../../src/kernel/index.ts';
 import {
   createEmbeddedLog,
   type Disk,
@@ -29,14 +35,28 @@ export const SMALL_FILES: Partial<LogTuning> = {
   cacheBytes: 64 * 1024,
 };
 
-export async function openLog(disk: Disk, tuning: Partial<LogTuning> = SMALL_FILES): Promise<EmbeddedLog> {
-  const log = createEmbeddedLog({ disk, clock: systemClock(), random: systemRandom(), tuning });
+export async function openLog(
+  disk: Disk,
+  tuning: Partial<LogTuning> = SMALL_FILES,
+  clock: Clock = systemClock(),
+): Promise<EmbeddedLog> {
+  const log = createEmbeddedLog({ disk, clock, random: systemRandom(), tuning });
   await log.start?.();
   return log;
 }
 
 export const openFolder = (folder: string, tuning?: Partial<LogTuning>): Promise<EmbeddedLog> =>
   openLog(fsDisk(folder), tuning);
+
+/** Lets the log be quiet for as long as it takes until the seal follows its last group. */
+export async function letItSeal(clock: ManualClock): Promise<void> {
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+  };
+  await turns();
+  clock.advance(100);
+  await turns();
+}
 
 export async function closeLog(log: EmbeddedLog): Promise<void> {
   await log.stop?.(AbortSignal.timeout(5_000));

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { seededRandom } from '../../../kernel/index.ts';
-import { type BranchMode, compileForest, type Forest, type TreeNode } from './forest.ts';
+import { compileForest } from './compiled-forest.ts';
+import { forestOf, type TreeNode, type Trees } from './forest.support.ts';
+import type { Mode } from './forest.ts';
 
 const FEATURES = 4;
-const ORDERS: readonly BranchMode[] = ['LEQ', 'LT', 'GTE', 'GT'];
-const ALL: readonly BranchMode[] = [...ORDERS, 'EQ', 'NEQ', 'MEMBER'];
+const ORDERS: readonly Mode[] = ['LEQ', 'LT', 'GTE', 'GT'];
+const ALL: readonly Mode[] = [...ORDERS, 'EQ', 'NEQ', 'MEMBER'];
 
 const leaf = (target: number, weight: number): TreeNode => ({
   ...{ mode: 'LEAF', feature: 0, value: 0, missingTrue: false, whenTrue: -1, whenFalse: -1 },
@@ -14,7 +16,7 @@ const leaf = (target: number, weight: number): TreeNode => ({
 });
 
 /** Trees of any shape; thresholds are few, so that values hit them. */
-function randomForest(seed: number, modes: readonly BranchMode[], targets: number): Forest {
+function randomForest(seed: number, modes: readonly Mode[], targets: number): Trees {
   const random = seededRandom(seed);
   const nodes: TreeNode[] = [];
   const grow = (depth: number): number => {
@@ -44,7 +46,7 @@ function randomForest(seed: number, modes: readonly BranchMode[], targets: numbe
 }
 
 /** The standard read aloud: no tricks. */
-function reference({ nodes, roots, targets, aggregate }: Forest, x: Float64Array): number[] {
+function reference({ nodes, roots, targets, aggregate }: Trees, x: Float64Array): number[] {
   const said: number[][] = Array.from({ length: targets }, () => []);
   for (const root of roots) {
     let node = nodes[root]!;
@@ -90,7 +92,7 @@ describe('a compiled forest', () => {
           fc.array(row, { minLength: 1, maxLength: 5 }),
           (seed, targets, rows) => {
             const forest = randomForest(seed, modes, targets);
-            const compiled = compileForest(forest, 'float32');
+            const compiled = compileForest(forestOf(forest), 'float32');
             for (const features of rows) {
               const x = Float64Array.from(features, Math.fround);
               compiled.evaluate(x, 0);
@@ -114,8 +116,8 @@ describe('a compiled forest', () => {
         ...{ whenTrue: nodes.length - 2, whenFalse: nodes.length - 1 },
       });
     }
-    const forest: Forest = { nodes, roots: [nodes.length - 1], targets: 1, aggregate: 'SUM' };
-    const compiled = compileForest(forest, 'float32');
+    const forest: Trees = { nodes, roots: [nodes.length - 1], targets: 1, aggregate: 'SUM' };
+    const compiled = compileForest(forestOf(forest), 'float32');
     for (const x of [0.5, 7.5, 39.5, 41]) {
       compiled.evaluate(Float64Array.of(x), 0);
       assert.deepEqual([...compiled.sums], reference(forest, Float64Array.of(x)));
@@ -126,8 +128,8 @@ describe('a compiled forest', () => {
     const loop: TreeNode = { ...leaf(0, 1), mode: 'LEQ', whenTrue: 0, whenFalse: 1 };
     const lost: TreeNode = { ...loop, whenTrue: 1, whenFalse: 7 };
     for (const bad of [loop, lost]) {
-      const forest: Forest = { nodes: [bad, leaf(0, 1)], roots: [0], targets: 1, aggregate: 'SUM' };
-      assert.throws(() => compileForest(forest, 'float32'), /loop, or a child/);
+      const forest: Trees = { nodes: [bad, leaf(0, 1)], roots: [0], targets: 1, aggregate: 'SUM' };
+      assert.throws(() => compileForest(forestOf(forest), 'float32'), /loop, or a child/);
     }
   });
 });

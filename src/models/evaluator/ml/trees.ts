@@ -10,14 +10,9 @@ import {
   type RowRegressor,
   regressorOperator,
 } from './classes.ts';
-import {
-  type Aggregate,
-  type BranchMode,
-  type CompiledForest,
-  compileForest,
-  type Forest,
-  type TreeNode,
-} from './forest.ts';
+import { type CompiledForest, compileForest } from './compiled-forest.ts';
+import { type Aggregate, type Forest, LEAF, MODES, type Mode } from './forest.ts';
+import { NodePlaces } from './node-places.ts';
 import {
   finisher,
   logistic,
@@ -28,7 +23,6 @@ import {
 } from './scores.ts';
 
 const AGGREGATES: readonly Aggregate[] = ['AVERAGE', 'SUM', 'MIN', 'MAX'];
-const MODES: readonly BranchMode[] = ['LEQ', 'LT', 'GTE', 'GT', 'EQ', 'NEQ', 'MEMBER'];
 
 /** Floats of an attribute, or of the tensor that replaces it for doubles. */
 function values(node: NodeFacts, name: string): { readonly data: ArrayLike<number>; readonly wide: boolean } {
@@ -37,41 +31,20 @@ function values(node: NodeFacts, name: string): { readonly data: ArrayLike<numbe
   return { data: node.floats(name) ?? [], wide: false };
 }
 
-const MODE_OF_NAME = new Map<string, TreeNode['mode']>([
-  ['LEAF', 'LEAF'],
-  ...MODES.slice(0, 6).map((mode) => [`BRANCH_${mode}`, mode] as const),
-]);
+/** MEMBER came with TreeEnsemble, which gives modes as numbers. */
+const MODE_OF_NAME = new Map(
+  MODES.flatMap((mode: Mode, place) =>
+    mode === 'MEMBER' ? [] : [[mode === 'LEAF' ? 'LEAF' : `BRANCH_${mode}`, place] as const],
+  ),
+);
 
-function modeOf(name: string): TreeNode['mode'] {
+function modeOf(name: string): number {
   const mode = MODE_OF_NAME.get(name);
   if (mode === undefined) throw invalid(`${JSON.stringify(name)} is no mode of a node`);
   return mode;
 }
 
-/** Where a node stands in the lists, by its tree and its number. Nodes of a tree mostly stand together. */
-class Places {
-  readonly #byTree = new Map<number, Map<number, number>>();
-  #tree: number | undefined;
-  #nodes: Map<number, number> | undefined;
-
-  add(tree: number, node: number, index: number): void {
-    this.#of(tree);
-    if (!this.#nodes) this.#byTree.set(tree, (this.#nodes = new Map()));
-    this.#nodes.set(node, index);
-  }
-
-  find(tree: number | undefined, node: number | undefined): number | undefined {
-    return tree === undefined || node === undefined ? undefined : this.#of(tree)?.get(node);
-  }
-
-  #of(tree: number): Map<number, number> | undefined {
-    if (tree !== this.#tree) {
-      this.#tree = tree;
-      this.#nodes = this.#byTree.get(tree);
-    }
-    return this.#nodes;
-  }
-}
+const MOST_FEATURES = 2 ** 24;
 
 /** The nodes of TreeEnsembleClassifier and -Regressor: lists with an entry for each node, found by tree and number. */
 function readForest(
@@ -79,85 +52,105 @@ function readForest(
   prefix: 'class' | 'target',
   targets: number,
 ): { forest: Forest; wide: boolean } {
-  const list = (name: string): readonly number[] => node.ints(`nodes_${name}`) ?? [];
+  const list = (name: string): ArrayLike<number> => node.integers(`nodes_${name}`);
   const [trees, numbers, features] = [list('treeids'), list('nodeids'), list('featureids')];
-  const [whenTrue, whenFalse, missing] = [
-    list('truenodeids'),
-    list('falsenodeids'),
-    list('missing_value_tracks_true'),
-  ];
+  const [yes, no, missing] = [list('truenodeids'), list('falsenodeids'), list('missing_value_tracks_true')];
   const modes = node.strings('nodes_modes') ?? [];
   const thresholds = values(node, 'nodes_values');
   const count = trees.length;
-  if (
-    [numbers, features, whenTrue, whenFalse, modes, thresholds.data].some((each) => each.length !== count)
-  ) {
+  if ([numbers, features, yes, no, modes, thresholds.data].some((each) => each.length !== count)) {
     throw invalid(`${node.node.type} has lists of nodes of different lengths`);
   }
-  const places = new Places();
-  for (let index = 0; index < count; index += 1) places.add(trees[index]!, numbers[index]!, index);
-  const weights: { target: number; weight: number }[][] = Array.from({ length: count }, () => []);
-  const weightsGiven = readWeights(node, prefix, places, targets, weights);
-  const find = (index: number, child: number): number => places.find(trees[index]!, child) ?? -1;
-  const nodes: TreeNode[] = new Array(count);
+  const places = new NodePlaces(trees, numbers);
+  const columns = emptyColumns(count);
   for (let index = 0; index < count; index += 1) {
     const mode = modeOf(modes[index]!);
-    const leaf = mode === 'LEAF';
+    columns.mode[index] = mode;
+    columns.value[index] = thresholds.data[index]!;
+    columns.missingTrue[index] = missing[index] === 1 ? 1 : 0;
+    if (mode === LEAF) continue;
     const feature = features[index]!;
-    if (!leaf && !(feature >= 0 && feature < 2 ** 24)) throw invalid('A node tests no feature');
-    nodes[index] = {
-      mode,
-      feature,
-      value: thresholds.data[index]!,
-      missingTrue: missing[index] === 1,
-      whenTrue: leaf ? -1 : find(index, whenTrue[index]!),
-      whenFalse: leaf ? -1 : find(index, whenFalse[index]!),
-      weights: weights[index]!,
-    };
+    if (!(feature >= 0 && feature < MOST_FEATURES)) throw invalid('A node tests no feature');
+    columns.feature[index] = feature;
+    columns.whenTrue[index] = places.find(trees[index]!, yes[index]!);
+    columns.whenFalse[index] = places.find(trees[index]!, no[index]!);
   }
+  const weights = readWeights(node, prefix, places, targets, count);
   const aggregate = node.string('aggregate_function', 'SUM') as Aggregate;
   if (!AGGREGATES.includes(aggregate)) throw invalid(`${JSON.stringify(aggregate)} is no way to aggregate`);
+  const roots = rootsOf(columns, trees);
   return {
-    forest: { nodes, roots: rootsOf(nodes, trees), targets, aggregate },
-    wide: thresholds.wide || weightsGiven.wide,
+    forest: { ...columns, ...weights.columns, members: new Map(), roots, targets, aggregate },
+    wide: thresholds.wide || weights.wide,
   };
 }
 
+function emptyColumns(count: number) {
+  return {
+    mode: new Uint8Array(count),
+    feature: new Int32Array(count),
+    value: new Float64Array(count),
+    missingTrue: new Uint8Array(count),
+    whenTrue: new Int32Array(count).fill(-1),
+    whenFalse: new Int32Array(count).fill(-1),
+  };
+}
+
+/** Weights of each node side by side, in the order in which the file gives them. */
 function readWeights(
   node: NodeFacts,
   prefix: 'class' | 'target',
-  places: Places,
+  places: NodePlaces,
   targets: number,
-  weights: { target: number; weight: number }[][],
-): { readonly wide: boolean } {
-  const given = values(node, `${prefix}_weights`);
-  const [trees, numbers, ids] = ['treeids', 'nodeids', 'ids'].map(
-    (name) => node.ints(`${prefix}_${name}`) ?? [],
-  );
-  for (let index = 0; index < given.data.length; index += 1) {
-    const place = places.find(trees![index], numbers![index]);
-    const target = ids![index];
-    if (place === undefined || target === undefined || !(target >= 0 && target < targets)) {
+  count: number,
+): { readonly columns: Pick<Forest, 'weightStart' | 'weightTarget' | 'weight'>; readonly wide: boolean } {
+  const { data, wide } = values(node, `${prefix}_weights`);
+  const [trees, numbers, ids] = [
+    node.integers(`${prefix}_treeids`),
+    node.integers(`${prefix}_nodeids`),
+    node.integers(`${prefix}_ids`),
+  ];
+  const given = data.length;
+  const owners = new Int32Array(given);
+  const weightStart = new Int32Array(count + 1);
+  for (let index = 0; index < given; index += 1) {
+    const owner = places.find(trees[index], numbers[index]);
+    const target = ids[index];
+    if (owner < 0 || target === undefined || !(target >= 0 && target < targets)) {
       throw invalid(`${node.node.type} has a weight for a leaf or a target that is not there`);
     }
-    weights[place]!.push({ target, weight: given.data[index]! });
+    owners[index] = owner;
+    weightStart[owner + 1]! += 1;
   }
-  return given;
+  for (let index = 0; index < count; index += 1) weightStart[index + 1]! += weightStart[index]!;
+  const next = weightStart.slice();
+  const weightTarget = new Int32Array(given);
+  const weight = new Float64Array(given);
+  for (let index = 0; index < given; index += 1) {
+    const to = next[owners[index]!]!++;
+    weightTarget[to] = ids[index]!;
+    weight[to] = data[index]!;
+  }
+  return { columns: { weightStart, weightTarget, weight }, wide };
 }
 
 /** The root of a tree is the node that is nobody's child. */
-function rootsOf(nodes: readonly TreeNode[], trees: readonly number[]): number[] {
-  const isChild = new Uint8Array(nodes.length);
-  for (const { whenTrue, whenFalse } of nodes) {
-    if (whenTrue >= 0) isChild[whenTrue] = 1;
-    if (whenFalse >= 0) isChild[whenFalse] = 1;
+function rootsOf(
+  { whenTrue, whenFalse }: Pick<Forest, 'whenTrue' | 'whenFalse'>,
+  trees: ArrayLike<number>,
+): Int32Array {
+  const isChild = new Uint8Array(trees.length);
+  const distinct = new Set<number>();
+  for (let index = 0; index < trees.length; index += 1) {
+    if (whenTrue[index]! >= 0) isChild[whenTrue[index]!] = 1;
+    if (whenFalse[index]! >= 0) isChild[whenFalse[index]!] = 1;
+    if (index === 0 || trees[index] !== trees[index - 1]) distinct.add(trees[index]!);
   }
   const roots: number[] = [];
-  for (let index = 0; index < nodes.length; index += 1) if (!isChild[index]) roots.push(index);
-  const distinct = new Set(roots.map((index) => trees[index]));
-  if (distinct.size !== roots.length || distinct.size !== new Set(trees).size)
+  for (let index = 0; index < trees.length; index += 1) if (isChild[index] === 0) roots.push(index);
+  if (distinct.size !== roots.length || new Set(roots.map((root) => trees[root])).size !== roots.length)
     throw invalid('A tree has no root, or several');
-  return roots;
+  return Int32Array.from(roots);
 }
 
 function baseValues(node: NodeFacts, targets: number): ArrayLike<number> {
@@ -202,9 +195,13 @@ function classifier(node: NodeFacts): RowClassifier {
   const transform = postTransformOf(node);
   const base = baseValues(node, forest.targets);
   if (labels.count === 1) return single(compileForest(forest, precision), labels, base, transform);
-  const used = new Set(forest.nodes.flatMap(({ weights }) => weights.map(({ target }) => target)));
-  if (labels.count === 2 && used.size === 1) {
-    return binary(forest, precision, [...used][0]! === 1, labels, base, transform);
+  const [only = 0] = forest.weightTarget;
+  if (
+    labels.count === 2 &&
+    forest.weightTarget.length > 0 &&
+    forest.weightTarget.every((each) => each === only)
+  ) {
+    return binary(forest, precision, only === 1, labels, base, transform);
   }
   const compiled = compileForest(forest, precision);
   const finish = finisher(transform);
@@ -269,12 +266,9 @@ function binary(
   base: ArrayLike<number>,
   transform: PostTransform,
 ): RowClassifier {
-  const onlyTarget = forest.nodes.map((each) => ({
-    ...each,
-    weights: each.weights.map(({ weight }) => ({ target: 0, weight })),
-  }));
-  const compiled = compileForest({ ...forest, nodes: onlyTarget, targets: 1 }, precision);
-  const positive = forest.nodes.every(({ weights }) => weights.every(({ weight }) => weight >= 0));
+  const weightTarget = new Int32Array(forest.weightTarget.length);
+  const compiled = compileForest({ ...forest, weightTarget, targets: 1 }, precision);
+  const positive = forest.weight.every((weight) => weight >= 0);
   const threshold = positive ? 0.5 : 0;
   const shift = (second ? base[1] : base[0]) ?? 0;
   const write =
@@ -319,9 +313,8 @@ function pairOf(positive: boolean, transform: PostTransform): WriteScores {
   };
 }
 
-/** TreeEnsemble of ai.onnx.ml 5: inner nodes and leaves in lists of their own. */
+/** TreeEnsemble of ai.onnx.ml 5: inner nodes and leaves in lists of their own; here the leaves stand behind the nodes. */
 function readTreeEnsemble(node: NodeFacts): { forest: Forest; wide: boolean } {
-  const list = (name: string): readonly number[] => node.ints(name) ?? [];
   const tensor = (name: string): Tensor =>
     node.tensor(name) ?? { type: 'float32', dims: [0], data: new Float32Array() };
   const splits = tensor('nodes_splits');
@@ -330,72 +323,81 @@ function readTreeEnsemble(node: NodeFacts): { forest: Forest; wide: boolean } {
   const leafWeights = floatsOf(tensor('leaf_weights'));
   const targets = node.int('n_targets', 1);
   const [features, missing, targetIds] = [
-    list('nodes_featureids'),
-    list('nodes_missing_value_tracks_true'),
-    list('leaf_targetids'),
+    node.integers('nodes_featureids'),
+    node.integers('nodes_missing_value_tracks_true'),
+    node.integers('leaf_targetids'),
   ];
   const count = features.length;
-  const members = membersOf(floatsOf(tensor('membership_values')), modes);
-  const child = (side: 'true' | 'false', index: number): number => {
-    const place = list(`nodes_${side}nodeids`)[index] ?? -1;
-    return list(`nodes_${side}leafs`)[index] === 1 ? count + place : place;
-  };
-  const sides = {
-    true: features.map((_, index) => child('true', index)),
-    false: features.map((_, index) => child('false', index)),
-  };
-  const nodes = features.map((feature, index): TreeNode => {
-    const mode = MODES[modes[index]!];
-    if (!mode || !(feature >= 0 && feature < 2 ** 24))
+  const columns = emptyColumns(count + targetIds.length);
+  const sides = [columns.whenTrue, columns.whenFalse] as const;
+  for (const [place, side] of (['true', 'false'] as const).entries()) {
+    const [ids, leafs] = [node.integers(`nodes_${side}nodeids`), node.integers(`nodes_${side}leafs`)];
+    for (let index = 0; index < count; index += 1) {
+      const id = ids[index] ?? -1;
+      // What is not there must not become something else by being cut to 32 bits.
+      const isThere = id >= 0 && id < count + targetIds.length;
+      sides[place]![index] = isThere ? (leafs[index] === 1 ? count + id : id) : -1;
+    }
+  }
+  for (let index = 0; index < count; index += 1) {
+    const feature = features[index]!;
+    if (
+      MODES[modes[index]!] === undefined ||
+      modes[index] === LEAF ||
+      !(feature >= 0 && feature < MOST_FEATURES)
+    )
       throw invalid('A node tests no feature, or has no mode');
-    return {
-      ...{
-        mode,
-        feature,
-        value: thresholds[index]!,
-        members: members[index]!,
-        missingTrue: missing[index] === 1,
-      },
-      ...{ whenTrue: sides.true[index]!, whenFalse: sides.false[index]!, weights: [] },
-    };
-  });
-  const leaves = targetIds.map((target, index): TreeNode => {
-    if (!(target >= 0 && target < targets) || index >= leafWeights.length)
+    columns.mode[index] = modes[index]!;
+    columns.feature[index] = feature;
+    columns.value[index] = thresholds[index]!;
+    columns.missingTrue[index] = missing[index] === 1 ? 1 : 0;
+  }
+  columns.mode.fill(LEAF, count);
+  for (let index = 0; index < targetIds.length; index += 1) {
+    if (!(targetIds[index]! >= 0 && targetIds[index]! < targets) || index >= leafWeights.length)
       throw invalid('A leaf has no target or no weight');
-    return {
-      ...{ mode: 'LEAF', feature: 0, value: 0, missingTrue: false, whenTrue: -1, whenFalse: -1 },
-      weights: [{ target, weight: leafWeights[index]! }],
-    };
-  });
+  }
   const aggregate = AGGREGATES[node.int('aggregate_function', 1)];
   if (!aggregate || !(targets > 0 && targets < 2 ** 20))
     throw invalid('TreeEnsemble has no way to aggregate, or no targets');
   const forest: Forest = {
-    nodes: [...nodes, ...leaves],
-    roots: soleLeaves(nodes, list('tree_roots')),
-    targets,
-    aggregate,
+    ...columns,
+    members: membersOf(floatsOf(tensor('membership_values')), modes),
+    weightStart: Int32Array.from({ length: count + targetIds.length + 1 }, (_, index) =>
+      Math.max(0, index - count),
+    ),
+    weightTarget: Int32Array.from(targetIds),
+    weight: Float64Array.from(targetIds, (_, index) => leafWeights[index]!),
+    roots: soleLeaves(columns, node.integers('tree_roots')),
+    ...{ targets, aggregate },
   };
   return { forest, wide: splits.type === 'float64' };
 }
 
 /** Values of each MEMBER node, in the order of the nodes, set apart by NaN. */
-function membersOf(data: ArrayLike<number>, modes: ArrayLike<number>): readonly number[][] {
+function membersOf(data: ArrayLike<number>, modes: ArrayLike<number>): Map<number, readonly number[]> {
   const groups: number[][] = [[]];
   for (let index = 0; index < data.length; index += 1) {
     if (Number.isNaN(data[index]!)) groups.push([]);
     else groups.at(-1)!.push(data[index]!);
   }
-  let next = 0;
-  return Array.from(modes, (mode) => (mode === 6 ? (groups[next++] ?? []) : []));
+  const members = new Map<number, readonly number[]>();
+  for (let index = 0; index < modes.length; index += 1) {
+    if (modes[index] === MODES.indexOf('MEMBER')) members.set(index, groups[members.size] ?? []);
+  }
+  return members;
 }
 
 /** A tree that is one leaf is written as a node with that leaf on both sides. */
-function soleLeaves(nodes: readonly TreeNode[], roots: readonly number[]): number[] {
-  return roots.map((root) => {
-    const node = nodes[root];
-    return node && node.whenTrue === node.whenFalse ? node.whenTrue : root;
-  });
+function soleLeaves(
+  { whenTrue, whenFalse }: Pick<Forest, 'whenTrue' | 'whenFalse'>,
+  roots: ArrayLike<number>,
+): Int32Array {
+  return Int32Array.from(roots, (root) =>
+    whenTrue[root] !== undefined && whenTrue[root]! >= 0 && whenTrue[root] === whenFalse[root]
+      ? whenTrue[root]!
+      : root,
+  );
 }
 
 function treeRegressor(node: NodeFacts): RowRegressor {

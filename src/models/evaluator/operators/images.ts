@@ -1,4 +1,5 @@
 import { elementCount, type Tensor } from '../../tensor.ts';
+import type { Budget } from '../limits.ts';
 import {
   elementsOf,
   floatsOf,
@@ -74,6 +75,9 @@ function cubic(distance: number, a: number): number {
   return x < 2 ? a * x ** 3 - 5 * a * x ** 2 + 8 * a * x - 4 * a : 0;
 }
 
+/** A place and a weight. */
+const BYTES_PER_TAP = 16;
+
 interface Interpolation {
   readonly mode: string;
   readonly transformation: string;
@@ -98,6 +102,14 @@ function neighbours(x: number, scale: number, how: Interpolation): [number[], nu
     weights.push(how.mode === 'linear' ? Math.max(0, 1 - Math.abs(distance)) : cubic(distance, how.cubicA));
   }
   return [places, weights];
+}
+
+/** What an axis is made of counts before it is made: a size or a scale from a file may ask for any number of neighbours. */
+function countTaps(budget: Budget, output: number, scale: number, how: Interpolation): void {
+  const stretch = how.antialias && scale < 1 ? 1 / scale : 1;
+  const taps = how.mode === 'nearest' ? 1 : (how.mode === 'linear' ? 2 : 4) * stretch + 1;
+  if (!(output >= 0 && taps >= 1)) throw misfit(`an axis of ${output}, scaled by ${scale}`);
+  if (output > 0) budget.take(output * taps * BYTES_PER_TAP);
 }
 
 function axisPlan(input: number, output: number, scale: number, region: Region, how: Interpolation): Axis {
@@ -136,6 +148,7 @@ function resizeAxes(
     const size = dims[dim]!;
     if (output[dim] === size && scales[dim] === 1 && how.transformation !== 'tf_crop_and_resize') continue;
     if (size === 0) throw misfit(`${show(x.dims)} cannot be resized`);
+    countTaps(node.budget, output[dim]!, scales[dim]!, how);
     const plan = axisPlan(size, output[dim]!, scales[dim]!, regions[dim]!, how);
     outsides[dim] = plan.outside;
     const shape = dims.with(dim, output[dim]!);
