@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createPlatform, loadConfig, type Platform } from '../../src/main.ts';
+import { until } from '../support/waiting.ts';
 
 const available = spawnSync('kcat', ['-V']).status === 0;
 const skip = available ? false : 'kcat is not installed (apt-get install kcat)';
@@ -125,13 +126,14 @@ describe('kcat', { skip }, () => {
       'shared',
       Array.from({ length: 400 }, (_, index) => ({ value: { json: index }, partition: index % 4 })),
     );
-    await until(() => got().length >= 400, 60_000);
+    await until('both members have read all', () => got().length >= 400, { shows: () => got().length });
     const expected = Array.from({ length: 400 }, (_, index) => index);
     assert.deepEqual(
       got().sort((left, right) => left - right),
       expected,
     );
-    await until(() => platform.streams.groupsOf('shared').some(({ group }) => group === 'workers'), 10_000);
+    const groups = (): string[] => platform.streams.groupsOf('shared').map(({ group }) => group);
+    await until('the group has committed', () => groups().includes('workers'), { shows: groups });
     for (const member of members) await ended(member);
     const [group] = platform.streams.groupsOf('shared');
     assert.deepEqual(group!.lag, [0, 0, 0, 0]);
@@ -269,11 +271,4 @@ async function ended(child: ChildProcess): Promise<void> {
   const close = once(child, 'close');
   child.kill('SIGTERM');
   await close;
-}
-
-async function until(condition: () => boolean, withinMs: number): Promise<void> {
-  for (const began = Date.now(); !condition(); ) {
-    assert.ok(Date.now() - began < withinMs, 'it never came to be');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
