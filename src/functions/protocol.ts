@@ -130,7 +130,16 @@ export type StateWriteRow = readonly [state: string, offset: number, position: n
  */
 export type WireStateWrites = readonly [states: readonly string[], rows: Float64Array];
 
-/** What an invocation asks of the platform; the answer is JSON, or bytes for `state` and where a provider gives them. */
+/**
+ * An argument for a provider: JSON as text, bytes as they are. Rows of numbers, which is what models are asked, go as one table: writing
+ * numbers as text and reading them costs more than most models take to answer.
+ */
+export type WireArgument = string | Uint8Array | WireNumbers;
+
+/** Rows of `width` finite numbers each, one after the other. */
+export type WireNumbers = readonly [width: number, values: Float64Array];
+
+/** What an invocation asks of the platform; the answer is JSON (a provider's: its text), or bytes for `state` and where a provider gives them. */
 export type CallOperation =
   | readonly [
       operation: 'emit',
@@ -148,7 +157,7 @@ export type CallOperation =
       provider: string,
       resource: string,
       method: string,
-      args: readonly (Json | Uint8Array)[],
+      args: readonly WireArgument[],
     ];
 
 export type FromInstance =

@@ -58,7 +58,8 @@ export function observeCard(card: CardState, payment: Payment): CardFeatures {
   const excess = known ? (payment.amount - card.mean) / Math.max(Math.sqrt(card.variance), 1) : 0;
   forget(unusual.seconds, unusual.ratios, now - 14 * DAY_SECONDS);
   const unusual14 = unusual.ratios.length;
-  const largest14 = Math.max(0, ...unusual.ratios);
+  let largest14 = 0;
+  for (const each of unusual.ratios) largest14 = Math.max(largest14, each);
   if (ratio > UNUSUAL_RATIO) {
     unusual.seconds.push(now);
     unusual.ratios.push(ratio);
@@ -67,7 +68,8 @@ export function observeCard(card: CardState, payment: Payment): CardFeatures {
   recent.seconds.push(now);
   recent.cents.push(centsOf(payment.amount));
   learnAmount(card, payment.amount);
-  return { ...velocities(card, now), ratio, excess, unusual14, largest14 };
+  const { count1, count7, count30, mean1, mean7, mean30 } = velocities(card, now);
+  return { count1, count7, count30, mean1, mean7, mean30, ratio, excess, unusual14, largest14 };
 }
 
 function forget(seconds: number[], values: number[], second: number): void {
@@ -101,11 +103,14 @@ function velocities({ recent: { seconds, cents } }: CardState, now: number) {
       cents1 += cents[place]!;
     }
   }
-  const mean = (sum: number, count: number): number => sum / 100 / count;
   const count30 = seconds.length;
   return {
-    ...{ count1, count7, count30 },
-    ...{ mean1: mean(cents1, count1), mean7: mean(cents7, count7), mean30: mean(cents30, count30) },
+    count1,
+    count7,
+    count30,
+    mean1: cents1 / 100 / count1,
+    mean7: cents7 / 100 / count7,
+    mean30: cents30 / 100 / count30,
   };
 }
 

@@ -67,20 +67,32 @@ export function observeTerminal(
 ): TerminalFeatures {
   const { ids, seconds, kinds } = terminal;
   const now = secondsOf(payment.atMs);
-  let place = seconds.length;
-  while (place > 0 && seconds[place - 1]! > now) place--;
-  ids.splice(place, 0, payment.id);
-  seconds.splice(place, 0, now);
-  kinds.splice(place, 0, payment.amount > LARGE_AMOUNT || card.ratio > UNUSUAL_RATIO ? KIND.explained : 0);
+  const kind = payment.amount > LARGE_AMOUNT || card.ratio > UNUSUAL_RATIO ? KIND.explained : 0;
+  insert(terminal, payment.id, now, kind);
   const old = countUpTo(seconds, seconds.at(-1)! - REMEMBERED_SECONDS);
-  for (const list of [ids, seconds, kinds]) list.splice(0, old);
+  if (old > 0) for (const list of [ids, seconds, kinds]) list.splice(0, old);
   return history(terminal, now);
+}
+
+/** In the order of time: nearly always at the end. */
+function insert({ ids, seconds, kinds }: TerminalState, id: number, second: number, kind: number): void {
+  let place = seconds.length;
+  while (place > 0 && seconds[place - 1]! > second) place--;
+  if (place === seconds.length) {
+    ids.push(id);
+    seconds.push(second);
+    kinds.push(kind);
+    return;
+  }
+  ids.splice(place, 0, id);
+  seconds.splice(place, 0, second);
+  kinds.splice(place, 0, kind);
 }
 
 function history({ seconds, kinds }: TerminalState, now: number): TerminalFeatures {
   const known = now - LABEL_DELAY_SECONDS;
-  const counts = [0, 0, 0];
-  const frauds = [0, 0, 0];
+  let [count1, count7, count30] = [0, 0, 0];
+  let [frauds1, frauds7, frauds30] = [0, 0, 0];
   let suspect30 = 0;
   let genuineSince = -1;
   let spellBegan = Number.NEGATIVE_INFINITY;
@@ -89,10 +101,15 @@ function history({ seconds, kinds }: TerminalState, now: number): TerminalFeatur
     const second = seconds[place]!;
     const kind = kinds[place]!;
     const fraud = kind & KIND.fraud ? 1 : 0;
-    const windows = second > known - DAY_SECONDS ? 3 : second > known - 7 * DAY_SECONDS ? 2 : 1;
-    for (let window = 0; window < windows; window++) {
-      counts[window]!++;
-      frauds[window]! += fraud;
+    count30++;
+    frauds30 += fraud;
+    if (second > known - 7 * DAY_SECONDS) {
+      count7++;
+      frauds7 += fraud;
+    }
+    if (second > known - DAY_SECONDS) {
+      count1++;
+      frauds1 += fraud;
     }
     if (kind === KIND.fraud) {
       suspect30++;
@@ -100,14 +117,20 @@ function history({ seconds, kinds }: TerminalState, now: number): TerminalFeatur
       if (second - spellBegan >= SPELL_SECONDS) spellBegan = second;
     } else if (genuineSince >= 0) genuineSince++;
   }
-  const [count30, count7, count1] = counts as [number, number, number];
-  const rate = (window: number): number => (counts[window]! > 0 ? frauds[window]! / counts[window]! : 0);
   return {
-    ...{ terminalCount1: count1, terminalCount7: count7, terminalCount30: count30 },
-    ...{ terminalRate1: rate(2), terminalRate7: rate(1), terminalRate30: rate(0) },
-    ...{ suspect30, genuineSince, spellDays: suspect30 > 0 ? (now - spellBegan) / DAY_SECONDS : -1 },
+    terminalCount1: count1,
+    terminalCount7: count7,
+    terminalCount30: count30,
+    terminalRate1: rate(frauds1, count1),
+    terminalRate7: rate(frauds7, count7),
+    terminalRate30: rate(frauds30, count30),
+    suspect30,
+    genuineSince,
+    spellDays: suspect30 > 0 ? (now - spellBegan) / DAY_SECONDS : -1,
   };
 }
+
+const rate = (frauds: number, count: number): number => (count > 0 ? frauds / count : 0);
 
 const packer = new Packer();
 

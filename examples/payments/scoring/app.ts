@@ -3,7 +3,7 @@ import { observeCard, packCard, unpackCard } from '../features/card.ts';
 import { cardFeatures, cardValues, type FeatureRow, featureRow, modelValues } from '../features/row.ts';
 import { learnFraud, observeTerminal } from '../features/terminal.ts';
 import { payments, replies } from '../intake/streams.ts';
-import { packCell, type TerminalCell, takeFraud, takeGenuine, unpackCell, type Waiting } from './cell.ts';
+import { TerminalCell, type Waiting } from './cell.ts';
 import { ALERT_FROM, fraud } from './model.ts';
 import { reasonFor } from './reasons.ts';
 import { labelledRow, learnable } from './sample.ts';
@@ -17,7 +17,7 @@ export const terminals = state<string>('terminals');
 /** Per card: what does this payment look like beside what the card usually pays? Then on to the terminal. */
 export const seeCard = fn(
   'see-card',
-  { on: payments, from: 'start', batch: { size: 1000, wait: '5ms' } },
+  { on: payments, from: 'start', batch: { size: 250, wait: '5ms' } },
   async (records, ctx) => {
     for (const record of records) {
       const payment = record.value;
@@ -31,7 +31,9 @@ export const seeCard = fn(
   },
 );
 
-interface Open extends TerminalCell {
+/** A terminal of the batch, and where its state is stored. */
+interface Open {
+  readonly cell: TerminalCell;
   readonly stored: StateCell<string>;
 }
 
@@ -41,22 +43,22 @@ interface Open extends TerminalCell {
  */
 export const score = fn(
   'score',
-  { on: terminalEvents, from: 'start', batch: { size: 1000, wait: '5ms' } },
+  { on: terminalEvents, from: 'start', batch: { size: 250, wait: '5ms' } },
   async (records, ctx) => {
     const open = new Map<string, Open>();
     const rows: FeatureRow[] = [];
     const keys: string[] = [];
     for (const record of records) {
       const event = record.value;
-      let cell = open.get(event.terminal);
-      if (!cell) {
+      let found = open.get(event.terminal);
+      if (!found) {
         const stored = ctx.state(terminals, record);
-        cell = { stored, ...unpackCell(await stored.get()) };
-        open.set(event.terminal, cell);
+        found = { stored, cell: TerminalCell.unpack(await stored.get()) };
+        open.set(event.terminal, found);
       }
-      if (event.kind === 'fraud') learnFraud(cell.terminal, event.id);
+      if (event.kind === 'fraud') learnFraud(found.cell.terminal, event.id);
       else {
-        rows.push(see(cell, event));
+        rows.push(see(found.cell, event));
         keys.push(String(event.id));
       }
     }
@@ -65,23 +67,22 @@ export const score = fn(
     // Once more in the same order: what happens to those that wait depends on the scores of those before.
     let place = 0;
     for (const { value: event } of records) {
-      const cell = open.get(event.terminal)!;
+      const { cell } = open.get(event.terminal)!;
       if (event.kind === 'fraud') {
-        await tell(ctx, event.terminal, takeFraud(cell, event.id) ?? event, true);
+        await tell(ctx, event.terminal, cell.takeFraud(event.id) ?? event, true);
         continue;
       }
-      for (const each of takeGenuine(cell, Date.parse(event.at)))
-        await tell(ctx, event.terminal, each, false);
+      for (const each of cell.takeGenuine(Date.parse(event.at))) await tell(ctx, event.terminal, each, false);
       const probability = Number(judged[place]!.probabilities[1].toFixed(4));
       await answer(ctx, event, rows[place]!, probability);
       const { id, at, card } = event;
       const sampled = learnable(id, probability, values[place]!);
       if (sampled || probability >= ALERT_FROM) {
-        cell.waiting.push({ id, at, card, score: probability, ...sampled });
+        cell.wait({ id, at, card, score: probability, ...sampled });
       }
       place++;
     }
-    for (const cell of open.values()) await cell.stored.set(packCell(cell));
+    for (const { cell, stored } of open.values()) await stored.set(cell.pack());
   },
 );
 

@@ -13,43 +13,83 @@ export interface Waiting {
   readonly weight?: number;
 }
 
-/** All that is kept of a terminal: its payments, and those of them that wait for their truth, in the order in which they came. */
-export interface TerminalCell {
-  readonly terminal: TerminalState;
-  waiting: Waiting[];
-}
-
-/** The terminal's own text, which is base64, and behind a blank those that wait: most terminals have few or none. */
-export function packCell({ terminal, waiting }: TerminalCell): string {
-  const packed = packTerminal(terminal);
-  return waiting.length === 0 ? packed : `${packed} ${JSON.stringify(waiting)}`;
-}
-
-export function unpackCell(text: string | undefined): TerminalCell {
-  if (text === undefined) return { terminal: freshTerminal(), waiting: [] };
-  const blank = text.indexOf(' ');
-  if (blank < 0) return { terminal: unpackTerminal(text), waiting: [] };
-  return {
-    terminal: unpackTerminal(text.slice(0, blank)),
-    waiting: JSON.parse(text.slice(blank + 1)) as Waiting[],
-  };
-}
-
 /**
- * Takes out those that a fraud would be known of by now. Frauds become known in the stream of the terminal before what is paid a
- * week later: who still waits then is genuine.
+ * All that is kept of a terminal: its payments, and those of them that wait for their truth, in the order in which they came. The
+ * latter are read from their text only when they are asked for: most events of a terminal have nothing to do with them.
  */
-export function takeGenuine(cell: TerminalCell, nowMs: number): readonly Waiting[] {
-  if (cell.waiting.length === 0) return [];
-  const isDue = ({ at }: Waiting): boolean => knownAtMs(Date.parse(at)) <= nowMs;
-  const due = cell.waiting.filter(isDue);
-  if (due.length > 0) cell.waiting = cell.waiting.filter((each) => !isDue(each));
-  return due;
+export class TerminalCell {
+  readonly terminal: TerminalState;
+  /** As it was stored; undefined once it was read. */
+  private text: string | undefined;
+  private list: Waiting[] = [];
+  /** When the truth of the first of them is known, in milliseconds of event time. */
+  private dueMs: number;
+
+  private constructor(terminal: TerminalState, dueMs: number, text: string | undefined) {
+    this.terminal = terminal;
+    this.dueMs = dueMs;
+    this.text = text;
+  }
+
+  /** Reads what `pack` made; a terminal that nothing is known of where there is no text. */
+  static unpack(packed: string | undefined): TerminalCell {
+    if (packed === undefined) return new TerminalCell(freshTerminal(), Number.POSITIVE_INFINITY, undefined);
+    const [terminal, due, waiting] = parts(packed);
+    const dueMs = due === undefined ? Number.POSITIVE_INFINITY : Number(due);
+    return new TerminalCell(unpackTerminal(terminal), dueMs, waiting);
+  }
+
+  /** The terminal's own text, which is base64, and where some wait, behind blanks, when the first is due, and they: most have few or none. */
+  pack(): string {
+    const packed = packTerminal(this.terminal);
+    if (this.dueMs === Number.POSITIVE_INFINITY) return packed;
+    return `${packed} ${this.dueMs} ${this.text ?? JSON.stringify(this.list)}`;
+  }
+
+  wait(payment: Waiting): void {
+    this.waiting.push(payment);
+    this.dueMs = Math.min(this.dueMs, dueMsOf(payment));
+  }
+
+  /**
+   * Takes out those that a fraud would be known of by now. Frauds become known in the stream of the terminal before what is paid a
+   * week later: who still waits then is genuine.
+   */
+  takeGenuine(nowMs: number): readonly Waiting[] {
+    if (nowMs < this.dueMs) return [];
+    const isDue = (payment: Waiting): boolean => dueMsOf(payment) <= nowMs;
+    const due = this.waiting.filter(isDue);
+    this.keep((payment) => !isDue(payment));
+    return due;
+  }
+
+  /** Takes out the payment that turned out to be fraud; undefined where it did not wait. */
+  takeFraud(id: number): Waiting | undefined {
+    const found = this.waiting.find((each) => each.id === id);
+    if (found) this.keep((each) => each !== found);
+    return found;
+  }
+
+  private get waiting(): Waiting[] {
+    if (this.text !== undefined) this.list = JSON.parse(this.text) as Waiting[];
+    this.text = undefined;
+    return this.list;
+  }
+
+  private keep(stays: (payment: Waiting) => boolean): void {
+    this.list = this.waiting.filter(stays);
+    this.dueMs = Math.min(Number.POSITIVE_INFINITY, ...this.list.map(dueMsOf));
+  }
 }
 
-/** Takes out the payment that turned out to be fraud; undefined where it did not wait. */
-export function takeFraud(cell: TerminalCell, id: number): Waiting | undefined {
-  const found = cell.waiting.find((each) => each.id === id);
-  if (found) cell.waiting = cell.waiting.filter((each) => each !== found);
-  return found;
+function dueMsOf({ at }: Waiting): number {
+  return knownAtMs(Date.parse(at));
+}
+
+/** The text up to the first blank, up to the second, and the rest. */
+function parts(packed: string): [first: string, second?: string, rest?: string] {
+  const first = packed.indexOf(' ');
+  if (first < 0) return [packed];
+  const second = packed.indexOf(' ', first + 1);
+  return [packed.slice(0, first), packed.slice(first + 1, second), packed.slice(second + 1)];
 }

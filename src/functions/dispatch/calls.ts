@@ -11,7 +11,7 @@ import type { InvocationOutcome } from '../invocation.ts';
 import type { CallOperation, Payload } from '../protocol.ts';
 import type { CallAnswer } from './live-instance.ts';
 import { type PageSource, readPage } from './read-page.ts';
-import { fromPayload, headersOf } from './wire.ts';
+import { fromArgument, fromPayload, headersOf } from './wire.ts';
 import type { PoolIdentity, Work } from './work.ts';
 
 export interface CallSurroundings {
@@ -76,7 +76,8 @@ async function perform(
       if (!provider) throw new MillraceError('NOT_FOUND', `This platform has no ctx.${name}.`);
       const { invocationId } = work.context;
       const caller = { app: identity.app, fn: identity.manifest.name, invocationId, traceId: work.traceId };
-      return provider.call(caller, resource, method, args);
+      const answer = await provider.call(caller, resource, method, args.map(fromArgument));
+      return answer === undefined || answer instanceof Uint8Array ? answer : JSON.stringify(answer);
     }
   }
 }

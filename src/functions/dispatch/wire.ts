@@ -1,3 +1,4 @@
+import type { Json } from '../../kernel/index.ts';
 import type { RecordHeader } from '../../streams/index.ts';
 import type {
   Emit,
@@ -12,6 +13,7 @@ import {
   type FromInstance,
   type Payload,
   TEXT_LIMIT_BYTES,
+  type WireArgument,
   type WireEmits,
   type WireError,
   type WireEvent,
@@ -95,6 +97,16 @@ function giveAway(bytes: Uint8Array, transfers: Transfers): void {
 
 export function fromPayload(payload: Payload): Uint8Array | undefined {
   return typeof payload === 'string' ? Buffer.from(payload) : payload;
+}
+
+/** An argument of a provider's method, as it crossed. */
+export function fromArgument(argument: WireArgument): Json | Uint8Array {
+  if (typeof argument === 'string') return JSON.parse(argument) as Json;
+  if (argument instanceof Uint8Array) return argument;
+  const [width, values] = argument;
+  const rows: number[][] = [];
+  for (let at = 0; at < values.length; at += width) rows.push(Array.from(values.subarray(at, at + width)));
+  return rows;
 }
 
 export function errorOf([code, name, message, stack]: WireError): FunctionError {

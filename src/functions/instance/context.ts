@@ -1,6 +1,7 @@
 import type { Json } from '../../kernel/index.ts';
 import type { InstanceSpec } from '../port.ts';
 import type { CallOperation, LogLevel, Payload, WireHeaders } from '../protocol.ts';
+import { fromAnswer, plainArgument, toArgument } from './arguments.ts';
 import type { Capture } from './capture.ts';
 import type { Link } from './link.ts';
 import { fromPayload, toPayload, transferable } from './payload.ts';
@@ -163,17 +164,14 @@ function addProviders(context: object, { spec, link }: Surroundings, running: Ru
           typeof method !== 'string' || method === 'then'
             ? undefined
             : (...args: unknown[]) =>
-                link.call(running, ['provider', provider, resource, method, args.map(plainArgument)]),
+                rejecting(() => {
+                  const wire = args.map(toArgument);
+                  const operation = ['provider', provider, resource, method, wire] as const;
+                  return link.call(running, operation, undefined, fromAnswer);
+                }),
       });
       return methods;
     };
     Object.defineProperty(context, provider, { value: resourceOf, enumerable: true });
   }
-}
-
-/** Only JSON and bytes cross: a value that cannot be cloned would take the whole batch of messages with it. */
-function plainArgument(value: unknown): Json | Uint8Array {
-  if (value instanceof Uint8Array) return new Uint8Array(value);
-  const text = JSON.stringify(value) as string | undefined;
-  return text === undefined ? null : JSON.parse(text);
 }

@@ -145,6 +145,49 @@ describe('predictions that wait', () => {
     restored.add({ key: 'new', score: 1, timeMs: 1e9, version: 0, group: 0 });
     assert.equal(restored.take('k11')?.score, 11, 'the ring goes on where it was');
   });
+
+  it('are found as in a map, whatever comes and goes', () => {
+    const random = seededRandom(5);
+    const pending = createPending(1);
+    const slots = 8192;
+    const known = new Map<string, number>();
+    let adds = 0;
+    let repeated = 0;
+    for (let step = 0; step < 60_000; step++) {
+      const key = `k${random.integer(6000)}`;
+      if (random.integer(3) === 0) {
+        const added = known.get(key);
+        const isThere = added !== undefined && adds <= added + slots;
+        assert.equal(pending.take(key)?.timeMs, isThere ? added : undefined);
+        known.delete(key);
+      } else {
+        if (known.has(key)) repeated++;
+        pending.add({ key, score: 1, timeMs: adds, version: 0, group: 0 });
+        known.set(key, adds++);
+      }
+    }
+    assert.ok(repeated > 1000 && pending.forgotten > 0);
+    assert.equal(pending.size, [...known.values()].filter((added) => adds <= added + slots).length);
+  });
+
+  it('wait once after the platform was killed between storing two parts of the ring', () => {
+    const pending = createPending(8193);
+    const first = { key: 'twice', score: 1, timeMs: 1, version: 0, group: 0 };
+    pending.add(first);
+    const [old] = pending.changed();
+    for (let at = 0; at < 8192; at++) pending.add({ ...first, key: `k${at}`, timeMs: 2 });
+    pending.add({ ...first, score: 3, timeMs: 3 });
+    const second = pending.changed().find(({ part }) => part === 1)!;
+    for (const parts of [
+      [old!, second],
+      [second, old!],
+    ]) {
+      const restored = createPending(8193);
+      for (const { part, bytes } of parts) restored.load(part, bytes);
+      assert.equal(restored.take('twice')?.score, 3);
+      assert.equal(restored.take('twice'), undefined);
+    }
+  });
 });
 
 describe('live metrics', () => {

@@ -12,7 +12,9 @@ export type Waiting = Omit<PendingPrediction, 'key'>;
 
 /**
  * Predictions that wait for their labels, the latest so many of them: a ring of numbers (22 bytes each), found by a hash of 53
- * bits of their keys. What is pushed out before its label came is counted in `forgotten`.
+ * bits of their keys through a table of numbers. Half a million entries of a Map would be ten times as many bytes, of which the
+ * collector looks at each, and would hold the thread for tens of milliseconds whenever the Map grows. What is
+ * pushed out before its label came is counted in `forgotten`.
  */
 export interface PendingPredictions {
   add(prediction: PendingPrediction): void;
@@ -32,16 +34,18 @@ const SLOT_BYTES = 8 + 8 + 4 + 1 + 1;
 export function createPending(capacity: number): PendingPredictions {
   const parts = Math.max(1, Math.ceil(capacity / PART));
   const slots = parts * PART;
-  const buffers = new Map<number, DataView>();
-  const places = new Map<number, number>();
+  const buffers: (DataView | undefined)[] = [];
+  const places = createPlaces(slots, (slot) => {
+    const { view, offset } = at(slot);
+    return view.getFloat64(offset);
+  });
   const dirty = new Set<number>();
   let next = 0;
   let forgotten = 0;
 
   const viewOf = (part: number): DataView => {
-    let view = buffers.get(part);
-    if (!view) buffers.set(part, (view = new DataView(new ArrayBuffer(PART * SLOT_BYTES))));
-    return view;
+    buffers[part] ??= new DataView(new ArrayBuffer(PART * SLOT_BYTES));
+    return buffers[part];
   };
   const at = (slot: number): { view: DataView; offset: number } => ({
     view: viewOf(Math.floor(slot / PART)),
@@ -63,10 +67,13 @@ export function createPending(capacity: number): PendingPredictions {
     add({ key, score, timeMs, version, group }) {
       const hash = hashOf(key);
       const before = places.get(hash);
-      if (before !== undefined) clear(before);
+      if (before >= 0) {
+        places.delete(hash);
+        clear(before);
+      }
       const { view, offset } = at(next);
       const old = view.getFloat64(offset);
-      if (old !== 0 && places.get(old) === next) {
+      if (old !== 0) {
         places.delete(old);
         forgotten++;
       }
@@ -82,7 +89,7 @@ export function createPending(capacity: number): PendingPredictions {
     take(key) {
       const hash = hashOf(key);
       const slot = places.get(hash);
-      if (slot === undefined) return undefined;
+      if (slot < 0) return undefined;
       places.delete(hash);
       const { view, offset } = at(slot);
       const waiting = {
@@ -102,20 +109,83 @@ export function createPending(capacity: number): PendingPredictions {
     load(part, bytes) {
       if (part >= parts || bytes.length !== PART * SLOT_BYTES) return;
       const view = new DataView(bytes.slice().buffer);
-      buffers.set(part, view);
+      buffers[part] = view;
       let newestMs = Number.NEGATIVE_INFINITY;
       const newestSoFar = next === 0 ? newestMs : at(next - 1).view.getFloat64(at(next - 1).offset + 8);
       for (let slot = 0; slot < PART; slot++) {
         const hash = view.getFloat64(slot * SLOT_BYTES);
         if (hash === 0) continue;
-        places.set(hash, part * PART + slot);
         const timeMs = view.getFloat64(slot * SLOT_BYTES + 8);
+        const before = places.get(hash);
+        if (before >= 0) {
+          // The platform was killed when one part was stored and the other was not: the newer one waits.
+          const { view: other, offset } = at(before);
+          const older = other.getFloat64(offset + 8) < timeMs ? before : part * PART + slot;
+          if (older === before) places.delete(hash);
+          clear(older);
+          if (older !== before) continue;
+        }
+        places.set(hash, part * PART + slot);
         // The ring goes on behind the newest of all.
         if (timeMs >= newestMs && timeMs >= newestSoFar) {
           newestMs = timeMs;
           next = (part * PART + slot + 1) % slots;
         }
       }
+    },
+  };
+}
+
+/** Which slot a hash is in. Never grows: nothing waits for a table to be made anew. */
+interface Places {
+  readonly size: number;
+  /** -1: in none. */
+  get(hash: number): number;
+  /** A hash that is in none. */
+  set(hash: number, slot: number): void;
+  delete(hash: number): void;
+}
+
+/**
+ * A table with linear probing, at most half full, and deletion by moving up what comes behind (Knuth, The Art of Computer
+ * Programming 3, 6.4, algorithm R). It holds slots only: `hashAt` tells the hash of each. Memory is taken as it is first touched.
+ */
+function createPlaces(slots: number, hashAt: (slot: number) => number): Places {
+  const cells = 2 ** Math.ceil(Math.log2(slots * 2));
+  const mask = cells - 1;
+  /** Slot + 1; 0: empty. */
+  const table = new Int32Array(cells);
+  const homeOf = (hash: number): number => (hash >>> 0) & mask;
+  let size = 0;
+
+  /** Where the hash is, or the empty cell where it would be. */
+  const find = (hash: number): number => {
+    let cell = homeOf(hash);
+    while (table[cell] !== 0 && hashAt(table[cell]! - 1) !== hash) cell = (cell + 1) & mask;
+    return cell;
+  };
+
+  return {
+    get size() {
+      return size;
+    },
+    get: (hash) => table[find(hash)]! - 1,
+    set(hash, slot) {
+      table[find(hash)] = slot + 1;
+      size++;
+    },
+    delete(hash) {
+      let hole = find(hash);
+      if (table[hole] === 0) return;
+      size--;
+      for (let cell = (hole + 1) & mask; table[cell] !== 0; cell = (cell + 1) & mask) {
+        const home = homeOf(hashAt(table[cell]! - 1));
+        // What lies between its home and where it is without passing the hole stays.
+        if (((cell - home) & mask) < ((cell - hole) & mask)) continue;
+        table[hole] = table[cell]!;
+        hole = cell;
+      }
+      table[hole] = 0;
     },
   };
 }

@@ -27,10 +27,13 @@ export interface DraftRecord extends RecordParts {
   readonly keyEnd: number;
 }
 
-/** One record whose value is plain JSON (`isPlainJson`, where the stream has a schema or a key path), and its JSON text. */
+/**
+ * One record whose value is plain JSON (`isPlainJson`, where the stream has a schema or a key path), and its JSON as it will be
+ * written: text, or the bytes that it was parsed from (`parsedWhole`).
+ */
 export interface DraftJson extends RecordParts {
   readonly json: Json;
-  readonly text: string;
+  readonly encoded: string | Uint8Array;
 }
 
 /** Problems listed in one error; more would only repeat themselves. */
@@ -85,22 +88,25 @@ export class Draft {
     this.#reject(index, record, value, isProblem(key) ? [...schemaProblems, key] : schemaProblems, sizeBytes);
   }
 
-  /** The same for a value at hand: it is checked as it is, and its text written straight into its batch. */
+  /** The same for a value at hand: it is checked as it is, and its JSON written straight into its batch. */
   addJson(index: number, record: DraftJson): void {
-    const { json, text, headers, timeMs } = record;
+    const { json, encoded, headers, timeMs } = record;
     const { keyPath, schema } = this.stream;
     const found = keyPath ? this.#keys.of(json, keyPath) : undefined;
     const keyBytes = record.key?.length ?? (typeof found === 'object' ? found.length : 0);
-    const valueBytes = this.#valueBytes(text);
+    const isText = typeof encoded === 'string';
+    const valueBytes = isText ? this.#valueBytes(encoded) : encoded.length;
     const sizeBytes = this.#checkSize(index, record, valueBytes, keyBytes);
     const schemaProblems = schema ? schema().problems(json, valueBytes) : NO_PROBLEMS;
     const key = this.#checkKey(record.key, found);
     if (schemaProblems.length === 0 && !isProblem(key)) {
-      this.#writer(index, record, key, sizeBytes).addText({ key, headers, timeMs }, text);
+      const writer = this.#writer(index, record, key, sizeBytes);
+      if (isText) writer.addText({ key, headers, timeMs }, encoded);
+      else writer.addBytes({ key, headers, timeMs }, encoded, 0, encoded.length);
       return;
     }
     const problems = isProblem(key) ? [...schemaProblems, key] : schemaProblems;
-    this.#reject(index, record, Buffer.from(text), problems, sizeBytes);
+    this.#reject(index, record, isText ? Buffer.from(encoded) : encoded, problems, sizeBytes);
   }
 
   /** Bytes of `text` as UTF-8; counted only where it could matter. */

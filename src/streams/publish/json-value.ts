@@ -1,4 +1,5 @@
-import type { Json } from '../../kernel/index.ts';
+import { isUtf8 } from 'node:buffer';
+import { type Json, LIMITS } from '../../kernel/index.ts';
 import type { KeyPath } from '../json/key-path.ts';
 import { KEY_MISSING, KEY_NOT_SCALAR, KEY_NOT_WELL_FORMED } from './keys.ts';
 
@@ -21,6 +22,39 @@ export function isPlainJson(value: unknown, depthLeft = PLAIN_DEPTH): value is J
     default:
       return false;
   }
+}
+
+/**
+ * The value that the bytes hold, where they are nothing but one JSON value that the scanner accepts too: then a stream with a
+ * schema, which needs the value anyway, has no use for the scan. Undefined for all others; the scan says what is wrong with them.
+ */
+export function parsedWhole(bytes: Uint8Array): Json | undefined {
+  const last = bytes.length - 1;
+  if (last < 0 || bytes[0]! <= SPACE || bytes[last]! <= SPACE || !isUtf8(bytes)) return undefined;
+  try {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
+    const value = JSON.parse(text) as Json;
+    return isWithin(value, LIMITS.jsonDepth) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const SPACE = 0x20;
+
+/** Whether nothing in a value of JSON.parse lies deeper, and every number is one: 1e999 is read as infinite. */
+function isWithin(value: Json, depthLeft: number): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (depthLeft === 0) return false;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++)
+      if (!isWithin(value[index]!, depthLeft - 1)) return false;
+    return true;
+  }
+  for (const name in value)
+    if (!isWithin((value as Record<string, Json>)[name]!, depthLeft - 1)) return false;
+  return true;
 }
 
 function isPlainContainer(value: object, depthLeft: number): boolean {

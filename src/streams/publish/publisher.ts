@@ -18,7 +18,7 @@ import type { PublishOptions, PublishRecord, PublishResult } from '../service.ts
 import { finishOptions, type PendingBatch } from './batcher.ts';
 import { ensureInvalidStream } from './divert.ts';
 import { Draft, type DraftRecord } from './draft.ts';
-import { isPlainJson } from './json-value.ts';
+import { isPlainJson, parsedWhole } from './json-value.ts';
 
 /** Bytes that are checked between two turns of the event loop: about 2 ms of work, with a schema and without. */
 const SLICE_BYTES = 512 * 1024;
@@ -186,6 +186,12 @@ class StreamPublisher implements Publisher {
   /** Returns the bytes of its value. */
   async #addBytes(draft: Draft, index: number, given: PublishRecord): Promise<number> {
     const { stream } = draft;
+    const bytes = valueBytes(given.value);
+    const json = stream.schema && bytes.length <= LARGE_VALUE_BYTES ? parsedWhole(bytes) : undefined;
+    if (json !== undefined) {
+      draft.addJson(index, { json, encoded: bytes, ...partsOf(given) });
+      return bytes.length;
+    }
     const record = await this.#draftRecord(stream, index, given);
     draft.add(
       index,
@@ -326,7 +332,7 @@ function addPlain(draft: Draft, index: number, record: PublishRecord): number {
   const text = JSON.stringify(json) as string | undefined;
   // Large values with a schema are checked by a worker, from their bytes.
   if (text === undefined || text.length > LARGE_VALUE_BYTES / 3) return -1;
-  draft.addJson(index, { json, text, ...partsOf(record) });
+  draft.addJson(index, { json, encoded: text, ...partsOf(record) });
   return text.length;
 }
 
