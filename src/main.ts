@@ -52,7 +52,7 @@ import {
   withoutWrites,
 } from './gateway/index.ts';
 
-import { checkDoor, createSecrets, createTokens, type SecretStore, type Tokens } from './govern/index.ts';
+import { createSecrets, createTokens, type SecretStore, type Tokens } from './govern/index.ts';
 import {
   type BlobStore,
   type Clock,
@@ -81,6 +81,7 @@ import {
   systemRandom,
   writeAddresses,
 } from './kernel/index.ts';
+import { doorCheck, tlsOf } from './main/doors.ts';
 import { flattened, OWN_STATE, openKafkaLog } from './main/kafka-log.ts';
 import { openModels } from './main/models.ts';
 import { dataFolder, diskSubstrate, memorySubstrate } from './main/substrate.ts';
@@ -442,45 +443,18 @@ function addressBook(folder: string, addresses: () => Addresses): Service {
   };
 }
 
-/** Refuses the start when a door would be open to others unprotected. */
-function doorCheck(config: PlatformConfig, tokens: Tokens): Service {
-  const { apiHost, apiPort, kafkaHost, kafkaPort, inferenceHost, inferencePort } = config.platform;
-  const { tlsCertificate, tlsKey, tlsEndsInFront } = config.platform;
-  return {
-    name: 'doors',
-    async start() {
-      if ((tlsCertificate === null) !== (tlsKey === null)) {
-        throw new MillraceError(
-          'CONFIG_INVALID',
-          'TLS needs both --tls-certificate and --tls-key. Give the other one too.',
-        );
-      }
-      const tls = tlsCertificate !== null;
-      const authentication = (await tokens.list()).length > 0;
-      const check = (door: 'api' | 'kafka' | 'inference', host: string, port: number | 'off'): void => {
-        if (port !== 'off') checkDoor({ door, host, tls, tlsEndsInFront, authentication });
-      };
-      check('api', apiHost, apiPort);
-      if (config.streams.streams === 'embedded') check('kafka', kafkaHost, kafkaPort);
-      check('inference', inferenceHost, inferencePort);
-    },
-  };
-}
-
 function openApi(
   config: PlatformConfig,
   parts: Pick<Parameters<typeof createApiDoor>[0], 'clock' | 'guard' | 'version' | 'groups' | 'fallback'>,
 ): ApiDoor | undefined {
-  const { apiHost, apiPort, tlsCertificate, tlsKey, bodyLimit } = config.platform;
+  const { apiHost, apiPort, bodyLimit } = config.platform;
   if (apiPort === 'off') return undefined;
   return createApiDoor({
     ...parts,
     host: apiHost,
     port: apiPort,
     limits: { bodyBytes: bodyLimit },
-    ...(tlsCertificate !== null && tlsKey !== null
-      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
-      : {}),
+    ...tlsOf(config),
   });
 }
 
@@ -493,7 +467,8 @@ function openKafka(
     readonly overrides: PlatformOverrides;
   },
 ): KafkaDoor | undefined {
-  const { kafkaHost, kafkaPort, kafkaAdvertised, tlsCertificate, tlsKey } = config.platform;
+  const { kafkaHost, kafkaPort, kafkaAdvertised } = config.platform;
+  const { kafkaClientCa } = config.kafka;
   if (kafkaPort === 'off') return undefined;
   return createKafka({
     ...parts,
@@ -502,9 +477,7 @@ function openKafka(
     port: kafkaPort,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
     ...(kafkaAdvertised === null ? {} : { advertised: parseAdvertised(kafkaAdvertised) }),
-    ...(tlsCertificate !== null && tlsKey !== null
-      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
-      : {}),
+    ...tlsOf(config, kafkaClientCa),
   });
 }
 
@@ -515,7 +488,7 @@ function openInference(
     ...parts
   }: Pick<InferenceDoorOptions, 'clock' | 'guard' | 'service'> & { readonly overrides: PlatformOverrides },
 ): InferenceDoor | undefined {
-  const { inferenceHost, inferencePort, tlsCertificate, tlsKey } = config.platform;
+  const { inferenceHost, inferencePort } = config.platform;
   if (inferencePort === 'off') return undefined;
   return createInferenceDoor({
     ...parts,
@@ -523,9 +496,7 @@ function openInference(
     port: inferencePort,
     requestBytes: config.models.modelRequest,
     ...(overrides.fallbackPorts ? { fallback: true } : {}),
-    ...(tlsCertificate !== null && tlsKey !== null
-      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
-      : {}),
+    ...tlsOf(config),
   });
 }
 
@@ -541,15 +512,13 @@ function openEdge(
   config: PlatformConfig,
   parts: Pick<Parameters<typeof createEdge>[0], 'clock' | 'ids' | 'secrets' | 'dispatcher' | 'fallback'>,
 ): Edge {
-  const { edgeHost, edgePort, tlsCertificate, tlsKey } = config.platform;
+  const { edgeHost, edgePort } = config.platform;
   return createEdge({
     ...parts,
     host: edgeHost,
     port: edgePort === 'off' ? 0 : edgePort,
     config: config.edge,
-    ...(tlsCertificate !== null && tlsKey !== null
-      ? { tls: { certFile: tlsCertificate, keyFile: tlsKey } }
-      : {}),
+    ...tlsOf(config),
   });
 }
 

@@ -122,6 +122,9 @@ function tokenCache({ state, clock }: TokenParts) {
   };
 }
 
+/** What a client may do that is known by its certificate, as one that is known by its password; access control lists can allow less. */
+const CERTIFICATE_SCOPES = SCRAM_SCOPES;
+
 type TokenCache = ReturnType<typeof tokenCache>;
 
 /** Principals that were let in, and what they may do; nobody can make one that is in here. */
@@ -152,8 +155,13 @@ function createGuard({ clock }: TokenParts, cache: TokenCache, { admit, scopesOf
   };
 
   return {
-    async identify({ bearer, user, password, loopback }) {
+    async identify({ bearer, user, password, certificate, loopback }) {
       const token = bearer ?? password;
+      if (token === undefined && certificate) {
+        const { subject, expiresAtMs } = certificate;
+        const principal = { id: `certificate:${subject}`, name: subject, expiresAtMs };
+        return admit({ ...principal, kind: 'certificate' }, CERTIFICATE_SCOPES);
+      }
       if (token === undefined && loopback) return LOCAL;
       if (token === undefined) throw unauthenticated();
       const stored = await verify(token);
@@ -167,7 +175,9 @@ function createGuard({ clock }: TokenParts, cache: TokenCache, { admit, scopesOf
       if (principal === LOCAL) return;
       const scopes = scopesOf(principal);
       if (scopes.includes(action) || scopes.includes('administer')) return;
-      const message = `The token ${principal.id} may not ${action} ${resource}. Use a token with the scope '${action}'.`;
+      const who =
+        principal.kind === 'certificate' ? `certificate '${principal.name}'` : `token ${principal.id}`;
+      const message = `The ${who} may not ${action} ${resource}. Use a token with the scope '${action}'.`;
       throw new MillraceError('FORBIDDEN', message);
     },
   };

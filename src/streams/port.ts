@@ -120,6 +120,8 @@ export interface TopicAdmin {
 export interface AppendInput extends TopicPartition {
   /** One RecordBatch v2. The store may overwrite its base offset and leader epoch in place; the caller gives it away. */
   readonly batch: Uint8Array;
+  /** The store calls it, at most once, when it will not look at `batch` again, so that its memory can be used for others. It need not. */
+  readonly release?: () => void;
   /**
    * The bytes were encoded or checked by this process just now: their CRC need not be checked again, and records may be missing
    * from the batch, whose offsets then stay unused. (A store that cannot leave offsets out closes the gaps.)
@@ -143,6 +145,8 @@ export interface FetchRequest extends TopicPartition {
   readonly maxBytes: number;
   /** 'committed' leaves out what lies past the last stable offset and lists aborted transactions. */
   readonly isolation?: 'committed' | 'uncommitted';
+  /** Gives memory for what is read, of that many bytes at least. The store need not ask. */
+  readonly allocate?: (bytes: number) => Uint8Array;
 }
 
 export interface FetchResult extends PartitionBounds {

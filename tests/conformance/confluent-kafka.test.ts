@@ -24,6 +24,8 @@ const NAMES = [
   'keeps access control lists',
 ];
 
+/** All cases, one after the other. */
+const SCRIPT_WITHIN_MS = 280_000;
 const fileOf = (name: string): string => new URL(name, import.meta.url).pathname;
 const installed = spawnSync(fileOf('./confluent-kafka.sh'), { encoding: 'utf8' });
 const skip = installed.status === 0 ? false : `confluent-kafka: ${installed.stderr.trim()}`;
@@ -33,10 +35,9 @@ describe('confluent-kafka for Python (librdkafka)', { skip, timeout: 300_000 }, 
 
   before(async () => {
     await using port = await startKafkaPort();
-    const { stdout } = await promisify(execFile)(installed.stdout.trim(), [
-      fileOf('./confluent-kafka.py'),
-      port.bootstrap,
-    ]);
+    const words = [fileOf('./confluent-kafka.py'), port.bootstrap];
+    const limits = { timeout: SCRIPT_WITHIN_MS };
+    const { stdout } = await promisify(execFile)(installed.stdout.trim(), words, limits);
     for (const line of stdout.trim().split('\n')) {
       const one = JSON.parse(line) as Case;
       cases.set(one.name, one);

@@ -3,18 +3,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { kafkaLogStore } from '../../src/adapters/kafka/index.ts';
 import { createDesk, type Desk } from '../../src/cli/program.fixture.ts';
 import { systemClock } from '../../src/kernel/index.ts';
 import type { LogStore } from '../../src/streams/index.ts';
 import { type KafkaCluster, kafkaUnavailable, startKafka } from '../support/kafka-cluster.ts';
+import { until } from '../support/waiting.ts';
 
 const skip = (await kafkaUnavailable()) ?? false;
 const PROGRAM = join(import.meta.dirname, '../../bin/millrace.js');
 const PARTITIONS = 6;
 const CUSTOMERS = 50;
 const SESSION_MS = 3_000;
+/** A node starts with the topics of the platform, each made by the cluster. */
+const START_MS = 60_000;
 
 const APP = `import { every, fn, state, stream } from 'millrace';
 export const orders = stream('orders', { key: 'customer', partitions: ${PARTITIONS} });
@@ -84,7 +86,7 @@ export default defineConfig({
       cwd: desk.folder,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+    const [line] = (await once(child.stdout!, 'data', { signal: AbortSignal.timeout(START_MS) })) as [Buffer];
     const { api, kafka } = JSON.parse(line.toString()) as { api: string; kafka: string };
     return { process: child, api, kafka };
   }
@@ -122,12 +124,16 @@ export default defineConfig({
   }
 
   async function totalsOf(ids: readonly number[]): Promise<Total[]> {
-    for (;;) {
-      const totals = await read<Total>('totals');
+    let totals: Total[] = [];
+    const holds = async (): Promise<boolean> => {
+      totals = await read<Total>('totals');
       const seen = new Set(totals.map(({ id }) => id));
-      if (ids.every((id) => seen.has(id))) return totals;
-      await delay(100);
-    }
+      return ids.every((id) => seen.has(id));
+    };
+    await until('every order has its total', holds, {
+      shows: () => `${totals.length} of ${ids.length}`,
+    });
+    return totals;
   }
 
   function assertOnce(totals: readonly Total[], ids: readonly number[]): void {
@@ -158,13 +164,14 @@ export default defineConfig({
   });
 
   it("share a function's partitions, and what one of them is killed with goes on at the other, once", async () => {
-    await until(() => (log.groups.find('shop.tally')?.members.length ?? 0) === 2);
+    const members = (): number => log.groups.find('shop.tally')?.members.length ?? 0;
+    await until('both nodes are members', () => members() === 2, { shows: members });
     const shares = log.groups.find('shop.tally')!.members.map(({ partitions }) => partitions.length);
     assert.deepEqual(shares, [PARTITIONS / 2, PARTITIONS / 2]);
     const ids = [...(await publish(nodes[0]!.api, 500)), ...(await publish(nodes[1]!.api, 500))];
     assertOnce(await totalsOf(ids), ids);
     ids.push(...(await publish(nodes[0]!.api, 3_000)));
-    await until(async () => (await read<Total>('totals')).length > 1_500);
+    await until('half of the orders have a total', async () => (await read('totals')).length > 1_500);
     nodes[1]!.process.kill('SIGKILL');
     const killedMs = performance.now();
     ids.push(...(await publish(nodes[0]!.api, 500)));
@@ -176,7 +183,7 @@ export default defineConfig({
 
   it('run schedules once, through the kill', async () => {
     const before = (await read<{ atMs: number }>('ticks')).length;
-    await until(async () => (await read('ticks')).length > before + 3);
+    await until('three more ticks', async () => (await read('ticks')).length > before + 3);
     const ticks = (await read<{ atMs: number; missed: number }>('ticks')).sort((a, b) => a.atMs - b.atMs);
     const repeated = ticks.length - new Set(ticks.map(({ atMs }) => atMs)).size;
     assert.ok(repeated <= 1, `${repeated} ticks came twice; only one that was under way at the kill may`);
@@ -186,7 +193,3 @@ export default defineConfig({
     });
   });
 });
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await delay(50);
-}

@@ -12,6 +12,8 @@ const found = await findKafka();
 const skip = 'unavailable' in found ? found.unavailable : false;
 
 const TOOLS = 'org.apache.kafka.tools';
+/** One run of a tool, some of which read until they have what they were asked for. */
+const TOOL_WITHIN_MS = 120_000;
 let port: KafkaPort;
 let folder: string;
 
@@ -24,7 +26,7 @@ async function tool(name: string, arguments_: readonly string[], input = ''): Pr
       ...['-Xmx256m', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'],
       ...['-cp', classPath, name, '--bootstrap-server', port.bootstrap, ...arguments_],
     ],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
+    { stdio: ['pipe', 'pipe', 'pipe'], timeout: TOOL_WITHIN_MS, killSignal: 'SIGKILL' },
   );
   let out = '';
   let problems = '';

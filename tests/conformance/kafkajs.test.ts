@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Admin, type Consumer, Kafka, logLevel, Partitioners } from 'kafkajs';
 import { type KafkaPort, startKafkaPort } from '../support/kafka-port.ts';
+import { until } from '../support/waiting.ts';
 
 let port: KafkaPort;
 let kafka: Kafka;
@@ -50,11 +51,6 @@ async function consume(groupId: string, topic: string, options = {}) {
   return { consumer, seen, partitions: await joined };
 }
 
-/** Looks again and again; the test's own limit ends it. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
 describe('kafkajs', { timeout: 180_000 }, () => {
   before(async () => {
     port = await startKafkaPort();
@@ -82,14 +78,14 @@ describe('kafkajs', { timeout: 180_000 }, () => {
     const topic = await makeTopic();
     await send(topic, ['a', 'b', 'c'], { idempotent: true, maxInFlightRequests: 1 });
     const { consumer, seen } = await consume('reads', topic);
-    await until(() => seen.length >= 3);
+    await until('three records', () => seen.length >= 3, { shows: () => seen });
     assert.deepEqual(seen, ['a', 'b', 'c']);
     await consumer.disconnect();
     const [offsets] = await admin.fetchOffsets({ groupId: 'reads', topics: [topic] });
     assert.equal(offsets!.partitions[0]!.offset, '3');
     const again = await consume('reads', topic);
     await send(topic, ['d']);
-    await until(() => again.seen.length > 0);
+    await until('a record for who comes back', () => again.seen.length > 0);
     assert.deepEqual(again.seen, ['d'], 'it goes on where the one before ended');
     await again.consumer.disconnect();
   });
@@ -99,7 +95,9 @@ describe('kafkajs', { timeout: 180_000 }, () => {
     const first = await consume('spread', topic);
     assert.equal(first.partitions.length, 4);
     const second = await consume('spread', topic);
-    await until(() => second.partitions.length === 2);
+    await until('half of the partitions', () => second.partitions.length === 2, {
+      shows: () => second.partitions,
+    });
     const { groups } = await admin.describeGroups(['spread']);
     assert.equal(groups[0]!.state, 'Stable');
     assert.equal(groups[0]!.members.length, 2);
@@ -108,9 +106,12 @@ describe('kafkajs', { timeout: 180_000 }, () => {
       topic,
       Array.from({ length: 40 }, (_, index) => `${index}`),
     );
-    await until(() => second.seen.length === 40);
+    await until('all records at the one that stays', () => second.seen.length === 40, {
+      shows: () => second.seen.length,
+    });
     await second.consumer.disconnect();
-    await until(async () => (await admin.describeGroups(['spread'])).groups[0]!.state === 'Empty');
+    const state = async () => (await admin.describeGroups(['spread'])).groups[0]!.state;
+    await until('the group is empty', async () => (await state()) === 'Empty');
     assert.ok((await admin.listGroups()).groups.some(({ groupId }) => groupId === 'spread'));
     await admin.deleteGroups(['spread']);
     assert.ok(!(await admin.listGroups()).groups.some(({ groupId }) => groupId === 'spread'));
@@ -140,7 +141,7 @@ describe('kafkajs', { timeout: 180_000 }, () => {
     const [offsets] = await admin.fetchOffsets({ groupId: 'tx', topics: [topic] });
     assert.equal(offsets!.partitions[0]!.offset, '1');
     const { consumer, seen } = await consume('tx-readers', topic);
-    await until(() => seen.includes('kept too'));
+    await until('what was committed', () => seen.includes('kept too'), { shows: () => seen });
     assert.deepEqual(seen, ['kept', 'kept too']);
     await consumer.disconnect();
   });
@@ -151,7 +152,7 @@ describe('kafkajs', { timeout: 180_000 }, () => {
     const { consumer, seen } = await consume('over-http', topic, { rebalanceTimeout: 10_000 });
     const headers = { 'content-type': 'application/json' };
     await fetch(`${address}/records`, { method: 'POST', headers, body: '{"from":"http"}' });
-    await until(() => seen.length === 1);
+    await until('the record', () => seen.length === 1, { shows: () => seen });
     assert.deepEqual(JSON.parse(seen[0]!), { from: 'http' });
     await consumer.commitOffsets([{ topic, partition: 0, offset: '1' }]);
     const described = (await (await fetch(address)).json()) as { groups: ShownGroup[] };

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createPlatform, loadConfig, type Platform } from '../../src/main.ts';
+import { until } from '../support/waiting.ts';
 
 const available = spawnSync('kcat', ['-V']).status === 0;
 const skip = available ? false : 'kcat is not installed (apt-get install kcat)';
@@ -125,13 +126,14 @@ describe('kcat', { skip }, () => {
       'shared',
       Array.from({ length: 400 }, (_, index) => ({ value: { json: index }, partition: index % 4 })),
     );
-    await until(() => got().length >= 400, 60_000);
+    await until('both members have read all', () => got().length >= 400, { shows: () => got().length });
     const expected = Array.from({ length: 400 }, (_, index) => index);
     assert.deepEqual(
       got().sort((left, right) => left - right),
       expected,
     );
-    await until(() => platform.streams.groupsOf('shared').some(({ group }) => group === 'workers'), 10_000);
+    const groups = (): string[] => platform.streams.groupsOf('shared').map(({ group }) => group);
+    await until('the group has committed', () => groups().includes('workers'), { shows: groups });
     for (const member of members) await ended(member);
     const [group] = platform.streams.groupsOf('shared');
     assert.deepEqual(group!.lag, [0, 0, 0, 0]);
@@ -189,6 +191,59 @@ describe('kcat', { skip }, () => {
     await assert.rejects(run([...plain, '-X', 'sasl.password=wrong', '-L', '-m', '3'], ''), /./);
     await assert.rejects(run(['-b', address, '-L', '-m', '3'], ''), /./);
   });
+
+  it('is known by a certificate that an authority has signed, and by no other', async () => {
+    const make = (name: string, ...words: string[]): string => {
+      const key = [
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-keyout',
+        file(`${name}.key`),
+      ];
+      const request = ['req', '-x509', ...key, '-days', '1', '-out', file(`${name}.pem`), ...words];
+      execFileSync('openssl', request, { stdio: 'ignore' });
+      return file(`${name}.pem`);
+    };
+    const file = (name: string): string => join(folder, `mtls-${name}`);
+    const server = make('server', '-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1');
+    const authority = make('authority', '-subj', '/CN=Authority');
+    const signed = ['-CA', authority, '-CAkey', file('authority.key')];
+    make('ann', '-subj', '/O=Example, Inc./OU=shop/CN=ann', ...signed);
+    make('stranger', '-subj', '/O=Example, Inc./OU=shop/CN=ann');
+    const flags = { 'tls-certificate': server, 'tls-key': file('server.key'), 'kafka-client-ca': authority };
+    await assert.rejects(
+      start(join(folder, 'mtls'), { 'kafka-client-ca': authority }),
+      /Give --tls-certificate/,
+    );
+    await using open = await start(join(folder, 'mtls'), {
+      ...flags,
+      'kafka-host': '0.0.0.0',
+      'api-port': 'off',
+    });
+    const address = `127.0.0.1:${open.addresses.kafka!.split(':')[1]}`;
+    const as = (name: string): string[] => [
+      ...['-b', address, '-X', 'security.protocol=SSL', '-X', `ssl.ca.location=${server}`],
+      ...[
+        '-X',
+        `ssl.certificate.location=${file(`${name}.pem`)}`,
+        '-X',
+        `ssl.key.location=${file(`${name}.key`)}`,
+      ],
+    ];
+    await open.streams.define({ name: 'mine', partitions: 1 });
+    await run([...as('ann'), '-P', '-t', 'mine'], lines(10));
+    const read = ['-C', '-t', 'mine', '-e', '-q', '-o', 'beginning'];
+    assert.equal(await run([...as('ann'), ...read], ''), lines(10));
+    await assert.rejects(run([...as('stranger'), '-L', '-m', '3'], ''), /./);
+    await assert.rejects(
+      run([...as('ann').slice(0, 6), '-L', '-m', '3'], ''),
+      /./,
+      'nobody without a certificate',
+    );
+  });
 });
 
 async function start(data: string, flags: { readonly [flag: string]: string } = {}): Promise<Platform> {
@@ -216,11 +271,4 @@ async function ended(child: ChildProcess): Promise<void> {
   const close = once(child, 'close');
   child.kill('SIGTERM');
   await close;
-}
-
-async function until(condition: () => boolean, withinMs: number): Promise<void> {
-  for (const began = Date.now(); !condition(); ) {
-    assert.ok(Date.now() - began < withinMs, 'it never came to be');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

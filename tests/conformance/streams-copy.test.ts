@@ -35,7 +35,8 @@ describe('moving up: streams copied to Apache Kafka by the command line', { skip
       const words = ['streams', 'copy', '--to', `kafka://${cluster.brokers[0]}`, '--json'];
       const copy = async () => {
         const run = promisify(execFile);
-        const { stdout } = await run(process.execPath, [PROGRAM, ...words, '--url', platform.addresses.api!]);
+        const all = [PROGRAM, ...words, '--url', platform.addresses.api!];
+        const { stdout } = await run(process.execPath, all, { timeout: 120_000 });
         return JSON.parse(stdout);
       };
       const first = await copy();

@@ -76,6 +76,7 @@ it("Triton's clients infer over REST and gRPC", { skip: 'skip' in found ? found.
   const { api, inference } = platform.addresses;
   const child = spawn(python, ['-c', SCRIPT, new URL(api!).host, inference!], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 120_000,
   });
   const results = JSON.parse(await text(child.stdout));
   for (const name of ['http', 'grpc']) {

@@ -34,6 +34,9 @@ export interface KafkaCluster extends AsyncDisposable {
   kill(node: number): Promise<void>;
   /** Starts a node that was killed, over the data it left, and waits until it serves. */
   restart(node: number): Promise<void>;
+  /** Stops a node in its tracks: its connections stay open, nobody answers. */
+  pause(node: number): void;
+  resume(node: number): void;
   /** Runs one of Kafka's own tools by its class, such as `org.apache.kafka.tools.TopicCommand`; answers with its stdout. */
   tool(mainClass: string, arguments_: readonly string[]): Promise<string>;
   /** The last lines of a node's log. */
@@ -43,6 +46,8 @@ export interface KafkaCluster extends AsyncDisposable {
 
 const READY_WITHIN_MS = 90_000;
 const ASK_EVERY_MS = 100;
+/** One run of a tool of Kafka's; starting Java alone takes seconds where the machine is busy. */
+const TOOL_WITHIN_MS = 120_000;
 
 /** Why no Kafka cluster can be started here, to be printed by what is skipped; undefined where one can. */
 export async function kafkaUnavailable(): Promise<string | undefined> {
@@ -97,10 +102,13 @@ export async function startKafka(options: KafkaClusterOptions = {}): Promise<Kaf
       start(node);
       await ready(node);
     },
+    pause: (node) => void running.get(node)!.kill('SIGSTOP'),
+    resume: (node) => void running.get(node)!.kill('SIGCONT'),
     async tool(mainClass, arguments_) {
       const run = promisify(execFile);
       const words = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-cp', jars.classPath, mainClass, ...arguments_];
-      return (await run(jars.java, words, { maxBuffer: 64 * 1024 * 1024 })).stdout;
+      const limits = { maxBuffer: 64 * 1024 * 1024, timeout: TOOL_WITHIN_MS };
+      return (await run(jars.java, words, limits)).stdout;
     },
     logOf: (node, lines) => tailOf(logPath(plan, node), lines),
     stop,
@@ -162,10 +170,11 @@ async function format(plan: Plan, node: number): Promise<void> {
     ]),
   );
   const where = ['--cluster-id', plan.clusterId, '--config', propertiesPath(plan, node)];
-  await promisify(execFile)(plan.jars.java, [
+  const words = [
     ...['-Xmx128m', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'],
     ...['-cp', plan.jars.classPath, 'kafka.tools.StorageTool', 'format', ...where, ...scram],
-  ]);
+  ];
+  await promisify(execFile)(plan.jars.java, words, { timeout: TOOL_WITHIN_MS });
 }
 
 function startNode(plan: Plan, node: number): ChildProcess {
@@ -211,7 +220,7 @@ async function listedBrokers(port: number, ask: boolean): Promise<number> {
   const socket = connect(port, '127.0.0.1');
   socket.setTimeout(2_000, () => socket.destroy());
   try {
-    await once(socket, 'connect');
+    await once(socket, 'connect', { signal: AbortSignal.timeout(2_000) });
     if (!ask) return 1;
     const request = Buffer.alloc(18);
     request.writeInt32BE(14, 0);

@@ -18,6 +18,8 @@ export interface KafkaPort extends AsyncDisposable {
 
 const PROGRAM = new URL('../../bin/millrace.js', import.meta.url).pathname;
 const START_MS = 30_000;
+/** Longer than the platform takes to drain. */
+const STOP_MS = 60_000;
 
 /** `data`: a folder to go on with; it is left in place then. */
 export async function startKafkaPort(options: { readonly data?: string } = {}): Promise<KafkaPort> {
@@ -31,7 +33,9 @@ export async function startKafkaPort(options: { readonly data?: string } = {}): 
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
     child.kill(signal);
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
     await exited;
+    clearTimeout(late);
   };
   return {
     bootstrap: kafka,

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { isMillraceError, LIMITS } from '../../kernel/index.ts';
 import { DEFAULT_TOPIC_CONFIG, type OffsetCommit } from '../../streams/port.ts';
+import { CommitQueue } from './commit-queue.ts';
 import { FrameReader } from './frame-reader.ts';
 import { createNames } from './names.ts';
 import { MOST_METADATA, readPosition, readRuns, writeMetadata, writeRuns } from './positions.ts';
@@ -59,6 +60,29 @@ describe('positions in the metadata of committed offsets', () => {
       () => readRuns(0, '1+0'),
       (error) => isMillraceError(error, 'DATA_DAMAGED'),
     );
+  });
+});
+
+describe('the queue of commits', () => {
+  it('leaves none behind that comes while it ends', async () => {
+    const turn = { ordered: () => undefined, overtaken: () => false };
+    const waiting = { checked: { commit: { appends: [], offsets: [], state: [] }, appends: [] }, turn };
+    // The second comes so many microtasks after the first was done: before, while and after the queue is found empty.
+    for (let later = 0; later < 20; later++) {
+      const done = Promise.withResolvers<void>();
+      const queue = new CommitQueue(async (commits) => {
+        done.resolve();
+        return commits.map(() => ({ status: 'COMMITTED', appends: [] }));
+      });
+      const first = queue.add(waiting);
+      await done.promise;
+      for (let turns = 0; turns < later; turns++) await undefined;
+      let second = false;
+      void Promise.resolve(queue.add(waiting)).then(() => (second = true));
+      await first;
+      for (let turns = 0; turns < 5; turns++) await new Promise(setImmediate);
+      assert.ok(second, `the one that came ${later} microtasks later`);
+    }
   });
 });
 

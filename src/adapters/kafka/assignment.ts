@@ -40,7 +40,7 @@ interface HoldingParts extends GroupParts {
   readonly states: Map<string, Promise<RestoredState>>;
 }
 
-/** Somebody else's generation or producer epoch counts now. */
+/** Somebody else's generation or producer epoch counts now, or the brokers know the transaction no more. */
 const FENCING = [
   ...[
     CODES.ILLEGAL_GENERATION,
@@ -49,7 +49,8 @@ const FENCING = [
     CODES.REBALANCE_IN_PROGRESS,
   ],
   ...[CODES.INVALID_PRODUCER_EPOCH, CODES.PRODUCER_FENCED, CODES.INVALID_PRODUCER_ID_MAPPING],
-  ...[CODES.TRANSACTION_COORDINATOR_FENCED, CODES.INVALID_TXN_STATE],
+  ...[CODES.TRANSACTION_COORDINATOR_FENCED, CODES.INVALID_TXN_STATE, CODES.TRANSACTION_ABORTABLE],
+  ...[CODES.OUT_OF_ORDER_SEQUENCE_NUMBER, CODES.UNKNOWN_PRODUCER_ID],
 ] as const;
 
 /** How often a transaction is begun anew while the group is being shared out and this assignment stays. */
@@ -118,7 +119,7 @@ export function createHolding(parts: HoldingParts): Holding {
     };
     known.set(placeKey(place), fresh);
     if (!revoked.signal.aborted) {
-      await member.stable();
+      await member.stable(revoked.signal);
       const offsets = [{ ...inCluster(place), offset: fresh.offset, leaderEpoch: -1, metadata: '' }];
       await positions.commit(member.identity, offsets).catch((error) => {
         if (!failedWith(error, ...FENCING)) throw error;
@@ -204,7 +205,7 @@ export function createHolding(parts: HoldingParts): Holding {
   /** Shares one transaction. Resolves to undefined when another member's generation counts now. */
   const commitTogether = async (commits: readonly CheckedCommit[]): Promise<AppendResult[] | undefined> => {
     for (let tries = 1; ; tries++) {
-      await member.stable();
+      await member.stable(revoked.signal);
       if (revoked.signal.aborted || member.ended) return undefined;
       const progress = { ending: false };
       try {
@@ -221,7 +222,7 @@ export function createHolding(parts: HoldingParts): Holding {
         if (!failedWith(error, ...FENCING)) throw error;
         member.hurry();
         await parts.turn(TURN_MS);
-        await member.stable();
+        await member.stable(revoked.signal);
         if (progress.ending || revoked.signal.aborted || member.ended || tries === TRIES) return undefined;
       }
     }

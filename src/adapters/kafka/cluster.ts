@@ -44,6 +44,9 @@ export class Cluster {
   #refreshAgain: Promise<void> | undefined;
   #closed = false;
   #controllerId = -1;
+  /** When a broker last did not answer: one that hangs is asked last, or nobody would learn that it does. */
+  readonly #silentMs = new Map<number, number>();
+  #bootstraps = 0;
 
   constructor(options: KafkaOptions) {
     this.options = options;
@@ -57,8 +60,7 @@ export class Cluster {
         throw error instanceof ConnectionLost ? unavailable(error) : error;
       },
     );
-    const connection = await this.#any();
-    const { apiKeys } = await connection.call(ApiVersions, 3, {
+    const { apiKeys } = await this.callAny(ApiVersions, 3, {
       clientSoftwareName: 'millrace',
       clientSoftwareVersion: '0',
     });
@@ -125,18 +127,35 @@ export class Cluster {
     request: CallOf<Of>,
     withinMs?: number,
   ): Promise<AnswerOf<Of>> {
-    return (await this.#connection(node, purpose)).call(of, version, request, withinMs);
+    try {
+      return await (await this.#connection(node, purpose)).call(of, version, request, withinMs);
+    } catch (error) {
+      if (error instanceof ConnectionLost) this.#silentMs.set(node, performance.now());
+      throw error;
+    }
   }
 
-  /** Of any broker: all know it. */
-  async callAny<Of extends Api>(of: Of, version: number, request: CallOf<Of>): Promise<AnswerOf<Of>> {
-    return (await this.#any()).call(of, version, request);
+  /** Of any broker: all know it. One try, at one that can be reached. */
+  async callAny<Of extends Api>(
+    of: Of,
+    version: number,
+    request: CallOf<Of>,
+    withinMs?: number,
+  ): Promise<AnswerOf<Of>> {
+    const node = await this.#reachable();
+    if (node !== undefined) return this.call(node, 'control', of, version, request, withinMs);
+    return (await this.#bootstrap()).call(of, version, request, withinMs);
   }
 
   /** Changes of topics; brokers hand them on to the controller. */
-  async callController<Of extends Api>(of: Of, version: number, request: CallOf<Of>): Promise<AnswerOf<Of>> {
-    if (!this.#brokers.has(this.#controllerId)) return this.callAny(of, version, request);
-    return this.call(this.#controllerId, 'control', of, version, request);
+  async callController<Of extends Api>(
+    of: Of,
+    version: number,
+    request: CallOf<Of>,
+    withinMs?: number,
+  ): Promise<AnswerOf<Of>> {
+    if (!this.#brokers.has(this.#controllerId)) return this.callAny(of, version, request, withinMs);
+    return this.call(this.#controllerId, 'control', of, version, request, withinMs);
   }
 
   /** Forgets a coordinator that says it is none any more, so that the next try asks again. */
@@ -178,19 +197,18 @@ export class Cluster {
     this.#coordinators.delete(`${kind}/${key}`);
   }
 
-  dropConnection(node: number, purpose: Purpose): void {
-    const name = `${node}/${purpose}`;
-    this.#connections
-      .get(name)
-      ?.then((one) => one.close())
-      .catch(() => undefined);
-    this.#connections.delete(name);
+  /** To whichever brokers there are some for that. */
+  dropConnections(purpose: Purpose): void {
+    for (const [name, connection] of this.#connections) {
+      if (!name.endsWith(`/${purpose}`)) continue;
+      this.#connections.delete(name);
+      connection.then((one) => one.close()).catch(() => undefined);
+    }
   }
 
   async #readMetadata(): Promise<void> {
     const request = { topics: null, allowAutoTopicCreation: false, includeTopicAuthorizedOperations: false };
-    const connection = await this.#any();
-    const { brokers, topics, controllerId } = await connection.call(Metadata, METADATA, {
+    const { brokers, topics, controllerId } = await this.callAny(Metadata, METADATA, {
       ...request,
       includeClusterAuthorizedOperations: false,
     });
@@ -207,17 +225,27 @@ export class Cluster {
     this.#topics = found;
   }
 
-  /** To a broker that is known, or else one of those in the options. */
-  async #any(): Promise<Connection> {
-    let failure: unknown;
-    for (const node of this.#brokers.keys()) {
+  /** A broker that is known and takes connections: first those that have answered all along. */
+  async #reachable(): Promise<number | undefined> {
+    const silent = (node: number): number => this.#silentMs.get(node) ?? 0;
+    for (const node of this.nodes.sort((a, b) => silent(a) - silent(b) || a - b)) {
       try {
-        return await this.#connection(node, 'control');
+        await this.#connection(node, 'control');
+        return node;
       } catch (error) {
-        failure = error;
+        if (!(error instanceof ConnectionLost)) throw error;
+        this.#silentMs.set(node, performance.now());
       }
     }
-    for (const broker of this.options.brokers) {
+    return undefined;
+  }
+
+  /** One of those in the options, beginning with another one each time. */
+  async #bootstrap(): Promise<Connection> {
+    let failure: unknown;
+    const { brokers } = this.options;
+    const first = this.#bootstraps++ % brokers.length;
+    for (const broker of [...brokers.slice(first), ...brokers.slice(0, first)]) {
       try {
         return await this.#open(`bootstrap/${broker}`, addressOf(broker));
       } catch (error) {

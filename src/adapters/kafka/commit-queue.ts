@@ -20,7 +20,7 @@ interface Queued extends Waiting {
 export class CommitQueue {
   readonly #run: (waiting: readonly Waiting[]) => Promise<CommitResult[]>;
   readonly #queued: Queued[] = [];
-  #running: Promise<void> | undefined;
+  #draining = false;
 
   constructor(run: (waiting: readonly Waiting[]) => Promise<CommitResult[]>) {
     this.#run = run;
@@ -31,14 +31,13 @@ export class CommitQueue {
     if (waiting.turn.overtaken()) return { status: 'FENCED' };
     const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
     this.#queued.push({ ...waiting, resolve, reject });
-    this.#running ??= this.#drain().finally(() => {
-      this.#running = undefined;
-    });
+    if (!this.#draining) void this.#drain();
     return promise;
   }
 
-  /** Never rejects. */
+  /** Never rejects. That it has ended is known in the same step in which the queue was found empty: none is left behind. */
   async #drain(): Promise<void> {
+    this.#draining = true;
     while (this.#queued.length > 0) {
       // What is called in one turn of the event loop goes together.
       await new Promise(setImmediate);
@@ -52,6 +51,7 @@ export class CommitQueue {
         for (const { resolve } of [...others, ...this.#queued.splice(0)]) resolve({ status: 'FENCED' });
       }
     }
+    this.#draining = false;
   }
 
   #take(): Queued[] {

@@ -13,7 +13,7 @@ import {
 } from '../../streams/kafka-protocol/index.ts';
 import { ConnectionLost } from './failure.ts';
 import { FrameReader } from './frame-reader.ts';
-import type { KafkaOptions } from './options.ts';
+import { answerWithinMs, type KafkaOptions } from './options.ts';
 import { authenticate, refused } from './sasl.ts';
 
 export interface BrokerAddress {
@@ -29,9 +29,6 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
-const CONNECT_WITHIN_MS = 10_000;
-const ANSWER_WITHIN_MS = 30_000;
-
 /**
  * One connection to one broker. A broker answers the requests of a connection in their order, one after the other, so what
  * waits (a long poll, a rebalance) has connections of its own.
@@ -39,14 +36,16 @@ const ANSWER_WITHIN_MS = 30_000;
 export class Connection {
   readonly #socket: Socket;
   readonly #clientId: string;
+  readonly #answerWithinMs: number;
   readonly #place: string;
   readonly #waiting: Waiting[] = [];
   #correlationId = 0;
   #closed = false;
 
-  private constructor(socket: Socket, { host, port }: BrokerAddress, clientId: string) {
+  private constructor(socket: Socket, { host, port }: BrokerAddress, options: KafkaOptions) {
     this.#socket = socket;
-    this.#clientId = clientId;
+    this.#clientId = options.clientId;
+    this.#answerWithinMs = answerWithinMs(options);
     this.#place = `${host}:${port}`;
     const frames = new FrameReader((frame) => this.#answered(frame));
     socket.on('data', (chunk: Buffer) => {
@@ -63,7 +62,7 @@ export class Connection {
   /** Connected, with TLS and authenticated where the options say so. */
   static async open(address: BrokerAddress, options: KafkaOptions): Promise<Connection> {
     const socket = await openSocket(address, options);
-    const connection = new Connection(socket, address, options.clientId);
+    const connection = new Connection(socket, address, options);
     if (options.sasl) {
       try {
         await connection.#authenticate(options.sasl);
@@ -84,7 +83,7 @@ export class Connection {
     of: Of,
     version: number,
     request: CallOf<Of>,
-    withinMs = ANSWER_WITHIN_MS,
+    withinMs = this.#answerWithinMs,
   ): Promise<AnswerOf<Of>> {
     const { promise, resolve, reject } = Promise.withResolvers<AnswerOf<Of>>();
     if (this.#closed) {
@@ -144,7 +143,8 @@ export class Connection {
   }
 }
 
-function openSocket({ host, port }: BrokerAddress, { tls }: KafkaOptions): Promise<Socket> {
+function openSocket({ host, port }: BrokerAddress, options: KafkaOptions): Promise<Socket> {
+  const { tls } = options;
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
   const socket = tls ? connectTls({ ...nameFor(host), ...tls, host, port }) : connectTcp({ host, port });
   const fail = (why: string, cause?: Error): void => {
@@ -152,7 +152,7 @@ function openSocket({ host, port }: BrokerAddress, { tls }: KafkaOptions): Promi
     reject(new ConnectionLost(`${host}:${port} cannot be reached: ${why}.`, { cause }));
   };
   const failed = (error: Error): void => fail(error.message, error);
-  const timer = setTimeout(() => fail('it does not answer'), CONNECT_WITHIN_MS);
+  const timer = setTimeout(() => fail('it does not answer'), answerWithinMs(options));
   socket.once('error', failed);
   socket.once(tls ? 'secureConnect' : 'connect', () => {
     clearTimeout(timer);
@@ -160,7 +160,10 @@ function openSocket({ host, port }: BrokerAddress, { tls }: KafkaOptions): Promi
     socket.setNoDelay(true);
     resolve(socket);
   });
-  socket.once('close', () => clearTimeout(timer));
+  socket.once('close', () => {
+    clearTimeout(timer);
+    fail('it closed the connection');
+  });
   return promise;
 }
 

@@ -31,6 +31,8 @@ const LEAVE = 5;
 const SHORTEST_BEAT_MS = 100;
 const LONGEST_BEAT_MS = 1_000;
 const AFTER_FAILURE_MS = 100;
+/** So that a session has room for a second try, at another coordinator. */
+const TRIES_A_SESSION = 2;
 /** How much longer than a rebalance may take an answer is waited for. */
 const GRACE_MS = 5_000;
 
@@ -69,7 +71,10 @@ export class GroupMember {
   #sharedOut = '';
   #wake: (() => void) | undefined;
   #rejoin = false;
+  /** When the coordinator was last heard of for sure: what it had answered was sent then. */
   #lastContactMs = performance.now();
+  #silence: NodeJS.Timeout | undefined;
+  readonly #beganMs = performance.now();
   readonly #waiting = new Set<() => void>();
   readonly #first = Promise.withResolvers<void>();
   readonly #running: Promise<void>;
@@ -94,9 +99,9 @@ export class GroupMember {
     return { group, instanceId, generation: this.generation, memberId: this.memberId };
   }
 
-  /** Resolves when the group is not being shared out, or this member has left. */
-  async stable(): Promise<void> {
-    while (this.#joining && !this.#left) await this.#changed();
+  /** Resolves when the group is not being shared out, this member has left, or `revoked` has fired. */
+  async stable(revoked: AbortSignal): Promise<void> {
+    while (this.#joining && !this.#left && !revoked.aborted) await this.#changed();
   }
 
   /** Resolves when this member has come to `generation`, or has left. */
@@ -132,18 +137,12 @@ export class GroupMember {
         })
         .catch(() => undefined);
     }
-    await this.#dropConnection();
+    cluster.dropConnections(this.#purpose);
     await this.#running;
   }
 
   get #purpose(): `member ${string}` {
     return `member ${this.#parts.connection}`;
-  }
-
-  async #dropConnection(): Promise<void> {
-    const { cluster, group } = this.#parts;
-    const node = await cluster.coordinatorOf('group', group).catch(() => undefined);
-    if (node !== undefined) cluster.dropConnection(node, this.#purpose);
   }
 
   /** Never rejects. */
@@ -163,6 +162,7 @@ export class GroupMember {
       this.#joining = true;
     }
     this.#left = true;
+    clearTimeout(this.#silence);
     this.#first.reject(new ConnectionLost('The member left before it had joined.'));
     this.#tell();
   }
@@ -170,7 +170,7 @@ export class GroupMember {
   async #failed(error: unknown): Promise<void> {
     if (this.#left) return;
     this.#joining = true;
-    const { cluster, group, sessionTimeoutMs } = this.#parts;
+    const { cluster, group } = this.#parts;
     if (failedWith(error, CODES.FENCED_INSTANCE_ID)) {
       this.#left = true;
       this.#first.reject(error);
@@ -183,22 +183,57 @@ export class GroupMember {
       return;
     }
     if (failedWith(error, CODES.ILLEGAL_GENERATION, CODES.REBALANCE_IN_PROGRESS)) return;
+    const never = this.generation < 0;
+    if (never && performance.now() - this.#beganMs > cluster.options.retryForMs) {
+      this.#left = true;
+      this.#first.reject(error);
+      return;
+    }
     if (!isPassing(error)) {
       this.#first.reject(error);
       const message = `A member of the group '${group}' cannot join; it tries again: ${(error as Error).message}`;
       signal('platform.log', { level: 'error', room: 'kafka', message, error });
-      if (this.generation < 0) this.#left = true;
+      if (never) this.#left = true;
     }
-    if (performance.now() - this.#lastContactMs > sessionTimeoutMs) this.#lose();
+    if (this.#silent) this.#lose();
+    await this.#lookElsewhere();
+  }
+
+  async #lookElsewhere(): Promise<void> {
+    const { cluster, group } = this.#parts;
     cluster.forgetCoordinator('group', group);
+    cluster.dropConnections(this.#purpose);
     await this.#sleep(AFTER_FAILURE_MS);
     await cluster.refresh().catch(() => undefined);
+  }
+
+  /** For a session. */
+  get #silent(): boolean {
+    return performance.now() - this.#lastContactMs >= this.#parts.sessionTimeoutMs;
+  }
+
+  /**
+   * What was answered had been sent at `sentMs`. When a session goes by without another answer the coordinator may have given
+   * the partitions to others, so they count as lost.
+   */
+  #heardOf(sentMs: number): void {
+    this.#lastContactMs = sentMs;
+    clearTimeout(this.#silence);
+    const leftMs = sentMs + this.#parts.sessionTimeoutMs - performance.now();
+    this.#silence = setTimeout(() => {
+      // Who waits for the others to join is known to the coordinator; that call has a bound of its own.
+      if (!this.#joining) this.#lose();
+    }, leftMs);
+    this.#silence.unref();
   }
 
   #lose(): void {
     if (this.owned.length === 0) return;
     this.owned = [];
+    this.#rejoin = true;
     this.#parts.onLost();
+    this.#tell();
+    this.hurry();
   }
 
   async #join(): Promise<void> {
@@ -213,6 +248,7 @@ export class GroupMember {
     this.#leads = answer.leader === answer.memberId && !answer.skipAssignment;
     const assignments = this.#leads ? await this.#shareOut(answer) : [];
     const { group, instanceId } = this.#parts;
+    const sentMs = performance.now();
     const synced = await this.#call(SyncGroup, SYNC, {
       ...{ groupId: group, generationId: answer.generationId, memberId: this.memberId },
       ...{
@@ -223,7 +259,7 @@ export class GroupMember {
       },
     });
     requireOk(synced.errorCode, `share out the group '${group}'`);
-    this.#lastContactMs = performance.now();
+    this.#heardOf(sentMs);
     this.generation = answer.generationId;
     this.owned = readAssignment(synced.assignment);
     if (!this.#left) this.#parts.onAssigned(this.owned, this.generation);
@@ -262,28 +298,42 @@ export class GroupMember {
 
   /** Until the group is to be shared out again. Throws what ends the membership as it is. */
   async #beat(): Promise<void> {
-    const { group, instanceId, sessionTimeoutMs } = this.#parts;
+    const { group, sessionTimeoutMs } = this.#parts;
     const beatMs = Math.min(Math.max(sessionTimeoutMs / 10, SHORTEST_BEAT_MS), LONGEST_BEAT_MS);
     while (!this.#left && !this.#rejoin) {
       await this.#sleep(beatMs);
       if (this.#left || this.#rejoin) return;
-      const { errorCode } = await this.#call(Heartbeat, HEARTBEAT, {
-        ...{
-          groupId: group,
-          generationId: this.generation,
-          memberId: this.memberId,
-          groupInstanceId: instanceId,
-        },
-      });
-      if (errorCode === CODES.REBALANCE_IN_PROGRESS) return;
-      requireOk(errorCode, `stay in the group '${group}'`);
-      this.#lastContactMs = performance.now();
+      const sentMs = performance.now();
+      try {
+        const errorCode = await this.#heartbeat();
+        if (errorCode === CODES.REBALANCE_IN_PROGRESS) return;
+        requireOk(errorCode, `stay in the group '${group}'`);
+        this.#heardOf(sentMs);
+      } catch (error) {
+        // A coordinator that comes up in another's place knows the group as it was: within the session nothing has changed.
+        if (!isPassing(error) || this.#silent) throw error;
+        await this.#lookElsewhere();
+      }
     }
   }
 
-  #call<Of extends Api>(of: Of, version: number, request: CallOf<Of>): Promise<AnswerOf<Of>> {
-    const { cluster, group, sessionTimeoutMs } = this.#parts;
-    const withinMs = sessionTimeoutMs + GRACE_MS;
+  async #heartbeat(): Promise<number> {
+    const { group, instanceId, sessionTimeoutMs } = this.#parts;
+    const request = {
+      ...{ groupId: group, groupInstanceId: instanceId },
+      ...{ generationId: this.generation, memberId: this.memberId },
+    };
+    const answer = await this.#call(Heartbeat, HEARTBEAT, request, sessionTimeoutMs / TRIES_A_SESSION);
+    return answer.errorCode;
+  }
+
+  #call<Of extends Api>(
+    of: Of,
+    version: number,
+    request: CallOf<Of>,
+    withinMs = this.#parts.sessionTimeoutMs + GRACE_MS,
+  ): Promise<AnswerOf<Of>> {
+    const { cluster, group } = this.#parts;
     return cluster.callCoordinator('group', group, this.#purpose, of, version, request, withinMs);
   }
 

@@ -30,7 +30,7 @@ import { GroupPositions } from './group-positions.ts';
 import { GroupCatalog } from './groups.ts';
 import { createMembership, type KafkaMembership } from './membership.ts';
 import { createNames, type Names } from './names.ts';
-import { DEFAULT_KAFKA_OPTIONS, type KafkaOptions } from './options.ts';
+import { DEFAULT_KAFKA_OPTIONS, type KafkaOptions, replicasWithinMs } from './options.ts';
 import { Producers } from './producers.ts';
 import { fetchFrom, type RawFetch, type ReadPartition, readRange } from './reading.ts';
 import { retrying } from './retry.ts';
@@ -42,7 +42,6 @@ import { verifyPartitions } from './verify.ts';
 import { Watchers } from './watchers.ts';
 
 const DELETE_RECORDS = 2;
-const WITHIN_MS = 30_000;
 /** Topics that others made are looked for in every fifth round of refreshing. */
 const ROUNDS_A_SYNC = 5;
 /** Longer where another producer's transaction holds back what is stable. */
@@ -164,12 +163,17 @@ class Store implements LogStore {
     this.#refusing = true;
   }
 
-  async stop(): Promise<void> {
+  /** At the deadline the connections are closed: what still waits for the cluster fails then. */
+  async stop(deadline: AbortSignal): Promise<void> {
     this.#refusing = true;
     this.#endRefreshing();
+    const cut = (): void => this.#cluster.close();
+    if (deadline.aborted) cut();
+    deadline.addEventListener('abort', cut, { once: true });
     await this.#appender.settled();
     await Promise.all([...this.#members].map((member) => member.leave()));
-    this.#cluster.close();
+    deadline.removeEventListener('abort', cut);
+    cut();
     await Promise.all([this.#refreshing, this.#tail.settled()]);
   }
 
@@ -232,7 +236,7 @@ class Store implements LogStore {
       const topics = [{ name: place.topic, partitions: [{ partitionIndex: place.partition, offset }] }];
       const lowWatermark = await this.#retrying(async () => {
         const leader = this.#cluster.leaderOf(place);
-        const request = { topics, timeoutMs: WITHIN_MS };
+        const request = { topics, timeoutMs: replicasWithinMs(this.#cluster.options) };
         const answer = await this.#cluster.call(leader, 'control', DeleteRecords, DELETE_RECORDS, request);
         const [found] = answer.topics[0]!.partitions;
         requireOk(found!.errorCode, `delete records of '${partition.topic}'`);

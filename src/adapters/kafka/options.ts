@@ -26,6 +26,12 @@ export interface KafkaOptions {
   readonly refreshEveryMs: number;
 }
 
+/** How long one answer is waited for: several tries fit into the time that an operation has. */
+export const answerWithinMs = ({ retryForMs }: KafkaOptions): number => Math.max(1_000, retryForMs / 3);
+
+/** How long a broker may wait for replicas: a little less, so that it can still say that it did in vain. */
+export const replicasWithinMs = (options: KafkaOptions): number => Math.round(answerWithinMs(options) * 0.8);
+
 export const DEFAULT_KAFKA_OPTIONS: Omit<KafkaOptions, 'brokers'> = {
   clientId: 'millrace',
   tls: null,

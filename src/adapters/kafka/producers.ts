@@ -9,6 +9,7 @@ import { newProducerId } from './producing.ts';
 import type { TransactionCalls } from './transactions.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+const SETTLED_WITHIN_MS = 5_000;
 
 interface ProducersParts {
   readonly cluster: Cluster;
@@ -118,6 +119,7 @@ export class Producers {
       saidInPort(async () => {
         const id = this.#inCluster(transactionalId);
         const next = await this.#parts.calls.end(id, producer, outcome, raiseEpoch);
+        await this.#parts.calls.settled(id, producer, SETTLED_WITHIN_MS);
         await this.#ended(transactionalId, producer, outcome);
         const known = this.#transactions.get(transactionalId);
         if (known) known.epoch = next.epoch;

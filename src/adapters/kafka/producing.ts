@@ -3,13 +3,13 @@ import type { ProducerIdentity, TopicPartition } from '../../streams/port.ts';
 import { placeKey } from './bounds.ts';
 import type { Cluster } from './cluster.ts';
 import { isPassing, requireOk } from './failure.ts';
+import { replicasWithinMs } from './options.ts';
 import { retrying } from './retry.ts';
 
 const PRODUCE = 9;
 export const INIT_PRODUCER_ID = 4;
 /** All replicas in sync: the only one that idempotent and transactional batches may have. */
 const ALL = -1;
-const APPEND_WITHIN_MS = 30_000;
 
 export interface ProducedAt {
   readonly baseOffset: number;
@@ -76,7 +76,7 @@ async function produceAt(
     const answer = await cluster.call(leader, purpose, Produce, PRODUCE, {
       transactionalId,
       acks: ALL,
-      timeoutMs: APPEND_WITHIN_MS,
+      timeoutMs: replicasWithinMs(cluster.options),
       topicData: [...Map.groupBy(batches, ({ topic }) => topic)].map(([name, of]) => ({
         name,
         topicId: '',

@@ -129,10 +129,12 @@ export type ReadPartition = (
 /** How a read of a whole partition is paced. */
 const STEP_BYTES = 4 * 1024 * 1024;
 const STEP_WAIT_MS = 100;
+/** Longer than transactions of this adapter may stay open, and than a coordinator takes to abort what is over time. */
+const OPEN_WITHIN_MS = 90_000;
 
 /**
  * Hands every committed record in [from, to) to `onRecord`, waiting for transactions that are open before `to`; resolves to
- * where it stopped. A step is a fetch of a few megabytes.
+ * where it stopped. A step is a fetch of a few megabytes. Throws UNAVAILABLE when nothing becomes readable for a minute and a half.
  */
 export async function readRange(
   fetch: (request: Omit<RawFetch, 'purpose'>) => Promise<FetchResult>,
@@ -141,6 +143,7 @@ export async function readRange(
   onRecord: (record: RecordCursor) => void,
 ): Promise<number> {
   let offset = range.from;
+  let movedMs = performance.now();
   while (offset < range.to) {
     const result = await fetch({
       ...place,
@@ -154,6 +157,15 @@ export async function readRange(
       }
       offset = Math.max(offset, header.lastOffset + 1);
     }
+    if (result.batches.length > 0) movedMs = performance.now();
+    // Compaction may have taken away the last ones before the end.
+    else if (result.lastStableOffset >= range.to) return range.to;
+    else if (performance.now() - movedMs > OPEN_WITHIN_MS) throw heldBack(place, offset);
   }
   return offset;
+}
+
+function heldBack({ topic, partition }: TopicPartition, offset: number): MillraceError {
+  const message = `A transaction that nobody ends hides what '${topic}' partition ${partition} holds from offset ${offset} on. Find it with kafka-transactions.sh and abort it.`;
+  return new MillraceError('UNAVAILABLE', message, { retryAfterMs: 10_000 });
 }

@@ -31,7 +31,9 @@ const ALTER_CONFIGS = 1;
 const DESCRIBE_LOG_DIRS = 4;
 const TOPIC_RESOURCE = 2;
 const SET = 0;
+/** Changes pass through the controllers' own log; the answer is waited for a little longer. */
 const WITHIN_MS = 30_000;
+const ANSWER_WITHIN_MS = WITHIN_MS + 5_000;
 const BOUNDS_WITHIN_MS = 3_000;
 /** Configurations that somebody changed with Kafka's own tools are seen after this long. */
 const CONFIG_AGE_MS = 30_000;
@@ -118,11 +120,16 @@ export class TopicCatalog {
   }
 
   async remove(clusterName: string): Promise<void> {
-    const answer = await this.#parts.cluster.callController(DeleteTopics, DELETE_TOPICS, {
-      topics: [{ name: clusterName, topicId: NO_ID }],
-      topicNames: [],
-      timeoutMs: WITHIN_MS,
-    });
+    const answer = await this.#parts.cluster.callController(
+      DeleteTopics,
+      DELETE_TOPICS,
+      {
+        topics: [{ name: clusterName, topicId: NO_ID }],
+        topicNames: [],
+        timeoutMs: WITHIN_MS,
+      },
+      ANSWER_WITHIN_MS,
+    );
     const { errorCode, errorMessage } = answer.responses[0]!;
     requireOk(errorCode, `delete '${clusterName}'`, errorMessage);
     await this.#until(clusterName, () => !this.#parts.cluster.topics.has(clusterName));
@@ -193,39 +200,54 @@ export class TopicCatalog {
 
   async #create(name: string, partitions: number, configs: readonly ConfigEntry[]): Promise<void> {
     const { cluster } = this.#parts;
-    const answer = await cluster.callController(CreateTopics, CREATE_TOPICS, {
-      topics: [
-        {
-          name,
-          numPartitions: partitions,
-          replicationFactor: cluster.options.replicas ?? -1,
-          assignments: [],
-          configs,
-        },
-      ],
-      timeoutMs: WITHIN_MS,
-      validateOnly: false,
-    });
+    const answer = await cluster.callController(
+      CreateTopics,
+      CREATE_TOPICS,
+      {
+        topics: [
+          {
+            name,
+            numPartitions: partitions,
+            replicationFactor: cluster.options.replicas ?? -1,
+            assignments: [],
+            configs,
+          },
+        ],
+        timeoutMs: WITHIN_MS,
+        validateOnly: false,
+      },
+      ANSWER_WITHIN_MS,
+    );
     const { errorCode, errorMessage } = answer.topics[0]!;
     requireOk(errorCode, `make the topic '${name}'`, errorMessage);
   }
 
   async #grow(name: string, count: number): Promise<void> {
-    const answer = await this.#parts.cluster.callController(CreatePartitions, CREATE_PARTITIONS, {
-      topics: [{ name, count, assignments: null }],
-      timeoutMs: WITHIN_MS,
-      validateOnly: false,
-    });
+    const answer = await this.#parts.cluster.callController(
+      CreatePartitions,
+      CREATE_PARTITIONS,
+      {
+        topics: [{ name, count, assignments: null }],
+        timeoutMs: WITHIN_MS,
+        validateOnly: false,
+      },
+      ANSWER_WITHIN_MS,
+    );
     const { errorCode, errorMessage } = answer.results[0]!;
     requireOk(errorCode, `give '${name}' ${count} partitions`, errorMessage);
   }
 
   async #configure(resourceName: string, entries: readonly ConfigEntry[]): Promise<void> {
     const configs = entries.map((entry) => ({ ...entry, configOperation: SET }));
-    const answer = await this.#parts.cluster.callController(IncrementalAlterConfigs, ALTER_CONFIGS, {
-      resources: [{ resourceType: TOPIC_RESOURCE, resourceName, configs }],
-      validateOnly: false,
-    });
+    const answer = await this.#parts.cluster.callController(
+      IncrementalAlterConfigs,
+      ALTER_CONFIGS,
+      {
+        resources: [{ resourceType: TOPIC_RESOURCE, resourceName, configs }],
+        validateOnly: false,
+      },
+      ANSWER_WITHIN_MS,
+    );
     const { errorCode, errorMessage } = answer.responses[0]!;
     requireOk(errorCode, `configure '${resourceName}'`, errorMessage);
   }

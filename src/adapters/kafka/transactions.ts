@@ -8,7 +8,7 @@ import {
 } from '../../streams/kafka-protocol/index.ts';
 import type { ProducerIdentity, TopicPartition } from '../../streams/port.ts';
 import type { Cluster } from './cluster.ts';
-import { CODES, failedWith, isPassing, requireOk } from './failure.ts';
+import { CODES, failedWith, isPassing, KafkaFailure, requireOk } from './failure.ts';
 import type { CommittedOffset } from './positions.ts';
 import { INIT_PRODUCER_ID } from './producing.ts';
 import { retrying } from './retry.ts';
@@ -166,6 +166,28 @@ export class TransactionCalls {
     });
   }
 
+  /** Resolves when all partitions know how it ended: until then readers of committed records do not see it. Waits no longer than that. */
+  async settled(transactionalId: string, { producerId }: ProducerIdentity, withinMs: number): Promise<void> {
+    const request = { stateFilters: ['PrepareCommit', 'PrepareAbort'], producerIdFilters: [producerId] };
+    const look = async (): Promise<void> => {
+      const node = await this.#cluster.coordinatorOf('transaction', transactionalId);
+      const answer = await this.#cluster.call(
+        node,
+        'transactions',
+        ListTransactions,
+        LIST_TRANSACTIONS,
+        request,
+      );
+      requireOk(answer.errorCode, `tell of the transaction of '${transactionalId}'`);
+      if (answer.transactionStates.length > 0) {
+        throw new KafkaFailure(CODES.CONCURRENT_TRANSACTIONS, `end the transaction of '${transactionalId}'`);
+      }
+    };
+    await this.#retrying(transactionalId, look, 'transaction', withinMs).catch((error) => {
+      if (!isPassing(error)) throw error;
+    });
+  }
+
   /** The transactional id that a producer id belongs to, whoever began with it. */
   async idOf(producerId: number): Promise<string | undefined> {
     const request = { stateFilters: [], producerIdFilters: [producerId] };
@@ -181,10 +203,11 @@ export class TransactionCalls {
     key: string,
     work: () => Promise<Result>,
     kind: 'group' | 'transaction' = 'transaction',
+    forMs = this.#cluster.options.retryForMs,
   ): Promise<Result> {
     const cluster = this.#cluster;
     return retrying(work, {
-      forMs: cluster.options.retryForMs,
+      forMs,
       stopped: () => cluster.closed,
       passing: isPassing,
       refresh: (error) => {

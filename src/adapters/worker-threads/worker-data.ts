@@ -11,6 +11,7 @@ export interface WorkerStart {
   readonly worker: string;
   /** Modules whose types were stripped already, by URL. */
   readonly sources: ReadonlyMap<string, string>;
+  readonly messagesAtOnce: number;
 }
 
 /** The first message to a worker; from then on everything goes through `port`. */

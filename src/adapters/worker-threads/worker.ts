@@ -8,7 +8,7 @@ import type { Assignment, WorkerStart } from './worker-data.ts';
  * The inside of a worker. It loads the harness and the SDK ahead of time, then waits for a function. Chunks import
  * `millrace` by name and get the platform's own SDK, wherever the artifact lies.
  */
-const { harness, sdk } = workerData as WorkerStart;
+const { harness, sdk, messagesAtOnce } = workerData as WorkerStart;
 
 registerHooks({
   resolve: (specifier, context, next) =>
@@ -38,7 +38,7 @@ function cleanProcess(spec: InstanceSpec): void {
   process.execArgv = [];
 }
 
-/** Collects what is sent during one turn of the event loop and posts it as one message. */
+/** Collects what is sent during one turn of the event loop and posts it in few messages. */
 function channelOver(port: MessagePort): InstanceChannel {
   let outbox: FromInstance[] = [];
   let transfers: ArrayBuffer[] = [];
@@ -57,6 +57,7 @@ function channelOver(port: MessagePort): InstanceChannel {
       if (outbox.length === 0) setImmediate(flush);
       outbox.push(message);
       if (transfer) transfers.push(...transfer);
+      if (outbox.length === messagesAtOnce) flush();
     },
     listen: (received) => void port.on('message', received as (messages: ToInstance[]) => void),
     monotonic: () => performance.now(),

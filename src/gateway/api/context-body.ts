@@ -4,7 +4,7 @@ import { parseJson } from '../http/json.ts';
 import type { ApiContext } from './route.ts';
 
 /** The whole body of a request that Hono routes; bounded. */
-export function bodyOf(context: ApiContext, limitBytes?: number): Promise<Buffer> {
+export async function bodyOf(context: ApiContext, limitBytes?: number): Promise<Buffer> {
   return readBody(context.env.incoming, limitBytes ?? context.get('setting').bodyBytes);
 }
 

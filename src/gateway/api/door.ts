@@ -19,7 +19,7 @@ export type ApiDoor = Door;
 export function createApiDoor(options: ApiDoorOptions): ApiDoor {
   const { bodyBytes } = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   const closing = new AbortController();
-  const serve = createServe(options, { closing: closing.signal, bodyBytes });
+  const { serve, serveWhole } = createServe(options, { closing: closing.signal, bodyBytes });
   return createDoor(options, {
     name: 'api',
     serve: (request, response) => void serve(request, response),
@@ -28,6 +28,7 @@ export function createApiDoor(options: ApiDoorOptions): ApiDoor {
       if (!declaresTooMuch(request, bodyBytes)) response.writeContinue();
       void serve(request, response);
     },
+    serveWhole,
     refuse: () => closing.abort(),
   });
 }

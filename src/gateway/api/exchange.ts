@@ -1,12 +1,13 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Principal } from '../../kernel/index.ts';
 import { readBody } from '../http/body.ts';
+import type { HttpAnswer, HttpRequest } from '../http/message.ts';
 import type { Setting } from './setting.ts';
 
-/** One request on a hot route and its answer, without a framework. */
-export class Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+/** One request on a hot route and its answer, without a framework. A `NodeExchange` has node:http's own streams. */
+export class Exchange<Request extends HttpRequest = HttpRequest, Answer extends HttpAnswer = HttpAnswer> {
+  readonly request: Request;
+  readonly response: Answer;
   /** Decoded values of the path's parameters, in order. */
   readonly params: readonly string[];
   /** What follows the `?`, undecoded; empty when there is none. */
@@ -15,8 +16,8 @@ export class Exchange {
   readonly setting: Setting;
 
   constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: Request,
+    response: Answer,
     params: readonly string[],
     search: string,
     principal: Principal,
@@ -36,7 +37,7 @@ export class Exchange {
   }
 
   /** The whole body, bounded. */
-  body(limitBytes: number = this.setting.bodyBytes): Promise<Buffer> {
+  body(limitBytes: number = this.setting.bodyBytes): Buffer | Promise<Buffer> {
     return readBody(this.request, limitBytes);
   }
 
@@ -48,6 +49,12 @@ export class Exchange {
     this.send(status, 'application/json', text, headers);
   }
 
+  /** An answer without a body. */
+  empty(status: number, headers: OutgoingHttpHeaders): void {
+    this.response.writeHead(status, headers);
+    this.response.end();
+  }
+
   send(status: number, type: string, body: string | Uint8Array, headers: OutgoingHttpHeaders = {}): void {
     if (this.response.headersSent) return;
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
@@ -55,3 +62,5 @@ export class Exchange {
     this.response.end(this.request.method === 'HEAD' ? undefined : body);
   }
 }
+
+export type NodeExchange = Exchange<IncomingMessage, ServerResponse>;

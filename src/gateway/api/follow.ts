@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Clock, LIMITS, MillraceError, type Workers } from '../../kernel/index.ts';
 import type { Assignment, ReadRecord, Streams } from '../../streams/index.ts';
 import { type EventStream, openEventStream } from './event-stream.ts';
-import type { Exchange } from './exchange.ts';
+import type { NodeExchange } from './exchange.ts';
 import { isolationOf, requirePartition, wholeNumber } from './read.ts';
 import { recordText } from './record-json.ts';
 
@@ -16,7 +16,7 @@ const SLICE_RECORDS = 200;
 /** Records delivered to a group between two commits of its offsets. */
 const COMMIT_RECORDS = 500;
 
-export type Follow = (exchange: Exchange) => Promise<void>;
+export type Follow = (exchange: NodeExchange) => Promise<void>;
 
 /**
  * `GET /streams/{name}/records` with `Accept: text/event-stream`: every record as an event. Its id is the position of
@@ -52,7 +52,7 @@ interface FollowRequest {
 
 async function prepare(
   streams: Streams,
-  exchange: Exchange,
+  exchange: NodeExchange,
   query: URLSearchParams,
 ): Promise<Omit<FollowRequest, 'workers'>> {
   const stream = exchange.params[0]!;
@@ -93,7 +93,7 @@ export function formatPositions(positions: ReadonlyMap<number, number>): string 
 async function followAlone(
   streams: Streams,
   clock: Clock,
-  exchange: Exchange,
+  exchange: NodeExchange,
   request: FollowRequest,
 ): Promise<void> {
   const { positions } = request;
@@ -148,7 +148,7 @@ const INTERNAL = { code: 'INTERNAL', message: 'Something went wrong inside the p
 async function followInGroup(
   streams: Streams,
   clock: Clock,
-  exchange: Exchange,
+  exchange: NodeExchange,
   request: FollowRequest,
   group: string,
 ): Promise<void> {

@@ -60,6 +60,7 @@ export function functionRoutes({ functions, invocations, ids }: FunctionRoutesOp
       {
         method: 'POST',
         path: '/functions/{name}',
+        whole: true,
         action: 'invoke',
         resource: ofFunction,
         operation: FUNCTION_OPERATIONS.invoke,
@@ -133,7 +134,7 @@ function answer(exchange: Exchange, invocationId: string, outcome: InvocationOut
   const json = outcome.value.kind === 'json' ? outcome.value.json : undefined;
   // Small text leaves in one piece with its head; bytes would be a second one.
   if (json) exchange.json(200, json.length > TEXT_BYTES ? json : Buffer.from(json).toString(), headers);
-  else exchange.response.writeHead(204, headers).end();
+  else exchange.empty(204, headers);
 }
 
 function failureOf({ code, name, message }: { code: string; name: string; message: string }): MillraceError {
@@ -153,7 +154,7 @@ function accepted(exchange: Exchange, id: string): void {
 function answerStored(exchange: Exchange, record: InvocationRecord): void {
   if (record.error) throw failureOf(record.error);
   const headers = { 'Millrace-Invocation-Id': record.id };
-  if (record.result === null) exchange.response.writeHead(204, headers).end();
+  if (record.result === null) exchange.empty(204, headers);
   else exchange.json(200, record.result, headers);
 }
 

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { MillraceError } from '../../kernel/index.ts';
+import type { HttpRequest } from '../http/message.ts';
 
 const LOOPBACK_HOST = /^(?:localhost|(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
@@ -15,7 +15,7 @@ export function isLoopbackAddress(address: string | undefined): boolean {
  * A page from elsewhere can make a browser call loopback, by a name that it points at 127.0.0.1 (DNS rebinding) or by
  * a plain cross-site request. So a door on loopback answers only to loopback names and loopback origins. Throws FORBIDDEN.
  */
-export function checkLoopbackRequest(request: IncomingMessage): void {
+export function checkLoopbackRequest(request: HttpRequest): void {
   const { host, origin } = request.headers;
   if (host === undefined || !LOOPBACK_HOST.test(host)) {
     throw new MillraceError(

@@ -35,6 +35,7 @@ export function modelRoutes(options: ModelRoutesOptions): RouteGroup {
         ...named,
         method: 'POST',
         path: '/models/{name}/predict',
+        whole: true,
         action: 'invoke',
         operation: MODEL_OPERATIONS.predict,
         handle: (exchange) => predict(models, exchange),

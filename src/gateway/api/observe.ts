@@ -10,7 +10,7 @@ import {
   type SeriesKind,
 } from '../../observe/index.ts';
 import { openEventStream } from './event-stream.ts';
-import type { Exchange } from './exchange.ts';
+import type { NodeExchange } from './exchange.ts';
 import { OBSERVE_OPERATIONS, OBSERVE_SCHEMAS } from './observe.openapi.ts';
 import { type OverviewSources, overviewOf } from './overview.ts';
 import { wholeNumber } from './read.ts';
@@ -73,7 +73,7 @@ type Line = (line: ArchivedLine) => string;
 const lineToJson: Line = ({ timeMs, ...line }) =>
   JSON.stringify({ time: new Date(timeMs).toISOString(), ...line });
 
-function createLogHandler({ logs, clock }: ObserveRoutesOptions): (exchange: Exchange) => Promise<void> {
+function createLogHandler({ logs, clock }: ObserveRoutesOptions): (exchange: NodeExchange) => Promise<void> {
   let followers = 0;
   return async (exchange) => {
     const query = exchange.query();
@@ -103,13 +103,13 @@ function createLogHandler({ logs, clock }: ObserveRoutesOptions): (exchange: Exc
 
 type Following = (over: AbortSignal) => AsyncIterable<ArchivedLine>;
 
-async function sendEvents({ response }: Exchange, clock: Clock, follow: Following): Promise<void> {
+async function sendEvents({ response }: NodeExchange, clock: Clock, follow: Following): Promise<void> {
   const events = openEventStream(response, clock, () => '');
   for await (const line of follow(events.gone)) await events.send(`data: ${lineToJson(line)}\n\n`);
   events.end();
 }
 
-async function sendLines(exchange: Exchange, follow: Following): Promise<void> {
+async function sendLines(exchange: NodeExchange, follow: Following): Promise<void> {
   const { response } = exchange;
   const gone = new AbortController();
   response.once('close', () => gone.abort());
@@ -120,7 +120,7 @@ async function sendLines(exchange: Exchange, follow: Following): Promise<void> {
 }
 
 /** Opens the answer and writes what there is, some lines at a time. */
-async function writeLines(exchange: Exchange, lines: readonly ArchivedLine[]): Promise<void> {
+async function writeLines(exchange: NodeExchange, lines: readonly ArchivedLine[]): Promise<void> {
   exchange.response.writeHead(200, { 'Content-Type': 'application/x-ndjson; charset=utf-8', ...UNCACHED });
   for (let at = 0; at < lines.length; at += 100) {
     const text = lines.slice(at, at + 100).map((line) => `${lineToJson(line)}\n`);
@@ -128,7 +128,7 @@ async function writeLines(exchange: Exchange, lines: readonly ArchivedLine[]): P
   }
 }
 
-async function write({ response }: Exchange, text: string): Promise<void> {
+async function write({ response }: NodeExchange, text: string): Promise<void> {
   if (response.destroyed || response.write(text)) return;
   await Promise.race([once(response, 'drain'), once(response, 'close')]);
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type Json, type LifecycleState, MillraceError } from '../../kernel/index.ts';
-import type { Exchange } from './exchange.ts';
+import type { NodeExchange } from './exchange.ts';
 import type { HotRoute, RouteGroup } from './route.ts';
 
 export interface OperationRoutesOptions {
@@ -29,6 +29,7 @@ function healthz({ version }: OperationRoutesOptions): HotRoute {
   return {
     method: 'GET',
     path: '/healthz',
+    whole: true,
     action: 'open',
     operation: {
       operationId: 'getHealth',
@@ -52,6 +53,7 @@ function readyz({ state }: OperationRoutesOptions): HotRoute {
   return {
     method: 'GET',
     path: '/readyz',
+    whole: true,
     action: 'open',
     operation: {
       operationId: 'getReadiness',
@@ -92,7 +94,7 @@ function metricsRoute({ metrics }: OperationRoutesOptions): HotRoute {
   };
 }
 
-async function writeMetrics(exchange: Exchange, pieces: Iterable<string>): Promise<void> {
+async function writeMetrics(exchange: NodeExchange, pieces: Iterable<string>): Promise<void> {
   const { request, response } = exchange;
   response.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8', ...UNCACHED });
   if (request.method !== 'HEAD') {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MillraceError, type Workers } from '../../kernel/index.ts';
 import type { ReadResult, Streams } from '../../streams/index.ts';
-import type { Exchange } from './exchange.ts';
+import type { NodeExchange } from './exchange.ts';
 import { recordText } from './record-json.ts';
 
 const DEFAULT_RECORDS = 100;
@@ -15,7 +15,7 @@ const SLICE_BYTES = 256 * 1024;
 /** `GET /streams/{name}/records`: one partition's records from a position on; never waits for more. */
 export async function read(
   { streams, workers }: { readonly streams: Streams; readonly workers?: Workers | undefined },
-  exchange: Exchange,
+  exchange: NodeExchange,
 ): Promise<void> {
   const query = exchange.query();
   const topic = exchange.params[0]!;
@@ -29,13 +29,13 @@ export async function read(
       ? undefined
       : await streams.read(place, offset, { limit, maxBytes: MOST_BYTES, isolation: isolationOf(query) });
   if (result === undefined) exchange.json(200, `{"records":[],"nextOffset":${offset}}`);
-  else if (exchange.request.method === 'HEAD') exchange.response.writeHead(200, JSON_TYPE).end();
+  else if (exchange.request.method === 'HEAD') exchange.empty(200, JSON_TYPE);
   else await writeRecords(exchange, result, workers);
 }
 
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
-async function writeRecords(exchange: Exchange, result: ReadResult, workers?: Workers): Promise<void> {
+async function writeRecords(exchange: NodeExchange, result: ReadResult, workers?: Workers): Promise<void> {
   const { records, nextOffset, logStartOffset, lastStableOffset, highWatermark } = result;
   const tail = `],"nextOffset":${nextOffset},"start":${logStartOffset},"stable":${lastStableOffset},"end":${highWatermark}}`;
   const { response } = exchange;

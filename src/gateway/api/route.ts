@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { GuardAction, Json, Principal } from '../../kernel/index.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange, NodeExchange } from './exchange.ts';
 import type { Setting } from './setting.ts';
 
 /**
@@ -33,9 +33,18 @@ export interface RouteBase {
   readonly operation: OpenApiOperation;
 }
 
-export interface HotRoute extends RouteBase {
-  /** Answers through the exchange; what it throws becomes problem+json. */
+/** Answers through the exchange; what it throws becomes problem+json. */
+export type HotRoute = WholeRoute | StreamRoute;
+
+/** Takes a whole body and gives a whole answer: small ones of them pass node:http by. */
+export interface WholeRoute extends RouteBase {
+  readonly whole: true;
   handle(exchange: Exchange): void | Promise<void>;
+}
+
+export interface StreamRoute extends RouteBase {
+  readonly whole?: false;
+  handle(exchange: NodeExchange): void | Promise<void>;
 }
 
 export interface Route extends RouteBase {

@@ -8,9 +8,10 @@ import {
   signal,
   signalled,
 } from '../../kernel/index.ts';
+import type { HttpAnswer, HttpRequest, WholeRequest } from '../http/message.ts';
 import { answerError } from '../http/problem.ts';
 import type { ColdListener } from './cold.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, type NodeExchange } from './exchange.ts';
 import { createHotTable, type HotMatch } from './hot-table.ts';
 import { checkLoopbackRequest, isLoopbackAddress } from './loopback.ts';
 import { openApiRoute } from './openapi.ts';
@@ -25,7 +26,11 @@ export interface ServeOptions {
   readonly groups: readonly RouteGroup[];
 }
 
-export type Serve = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+export interface Serve {
+  serve(request: IncomingMessage, response: ServerResponse): Promise<void>;
+  /** Takes a request that came whole where its route is made for that. */
+  serveWhole(request: WholeRequest, answer: HttpAnswer): boolean;
+}
 
 /** Answers one request: checks where it comes from, finds its route, asks the guard, runs the handler. */
 export function createServe(options: ServeOptions, setting: Setting): Serve {
@@ -42,27 +47,27 @@ export function createServe(options: ServeOptions, setting: Setting): Serve {
 
   const serveHot = async (
     match: HotMatch,
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    response: HttpAnswer,
     search: string,
   ): Promise<void> => {
     const principal = await authorize(request, match.route, match.params);
-    await match.route.handle(new Exchange(request, response, match.params, search, principal, setting));
+    const exchange = new Exchange(request, response, match.params, search, principal, setting);
+    // Only whole routes are given anything but node:http's own.
+    await match.route.handle(exchange as NodeExchange);
   };
 
-  return async (request, response) => {
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const served: Served = { route: 'none' };
     watchServed(request, response, served, options.clock);
     try {
       if (onLoopback) checkLoopbackRequest(request);
-      const target = request.url ?? '/';
-      const mark = target.indexOf('?');
-      const path = mark < 0 ? target : target.slice(0, mark);
+      const { path, search } = takeApart(request.url ?? '/');
       const match = hotTable.find(request.method ?? 'GET', path);
       if (setting.closing.aborted && match?.route.action !== 'open') throw stopping();
       if (match) {
         served.route = match.route.path;
-        await serveHot(match, request, response, mark < 0 ? '' : target.slice(mark + 1));
+        await serveHot(match, request, response, search);
       } else {
         const listener = await (cold ??= loadCold());
         await listener(request, response, served);
@@ -71,10 +76,40 @@ export function createServe(options: ServeOptions, setting: Setting): Serve {
       answerError(request, response, error);
     }
   };
+
+  const answerWhole = async (match: HotMatch, request: WholeRequest, answer: HttpAnswer, search: string) => {
+    watchServed(request, answer, { route: match.route.path }, options.clock);
+    try {
+      if (onLoopback) checkLoopbackRequest(request);
+      if (setting.closing.aborted && match.route.action !== 'open') throw stopping();
+      await serveHot(match, request, answer, search);
+    } catch (error) {
+      answerError(request, answer, error);
+    }
+  };
+
+  return {
+    serve,
+    serveWhole(request, answer) {
+      const { path, search } = takeApart(request.url);
+      // A path that cannot be decoded is for node:http's side to refuse.
+      const match = path.includes('%') ? undefined : hotTable.find(request.method, path);
+      if (match?.route.whole !== true) return false;
+      void answerWhole(match, request, answer, search);
+      return true;
+    },
+  };
+}
+
+function takeApart(target: string): { readonly path: string; readonly search: string } {
+  const mark = target.indexOf('?');
+  return mark < 0
+    ? { path: target, search: '' }
+    : { path: target.slice(0, mark), search: target.slice(mark + 1) };
 }
 
 export type Authorize = (
-  request: IncomingMessage,
+  request: HttpRequest,
   route: RouteBase,
   params: readonly string[],
 ) => Promise<Principal>;
@@ -95,12 +130,12 @@ function createAuthorize(guard: Guard, onLoopback: boolean): Authorize {
   };
 }
 
-function watchServed(request: IncomingMessage, response: ServerResponse, served: Served, clock: Clock): void {
+function watchServed(request: HttpRequest, response: HttpAnswer, served: Served, clock: Clock): void {
   if (!signalled('http.served')) return;
   const startMs = clock.monotonic();
   const socket = request.socket;
   const bytesBefore = socket.bytesWritten;
-  response.once('close', () => {
+  response.on('close', () => {
     signal('http.served', {
       door: 'api',
       route: served.route,
@@ -112,7 +147,7 @@ function watchServed(request: IncomingMessage, response: ServerResponse, served:
   });
 }
 
-function bearerOf(request: IncomingMessage): { bearer?: string } {
+function bearerOf(request: HttpRequest): { bearer?: string } {
   const header = request.headers.authorization;
   if (header === undefined) return {};
   const match = /^Bearer +(\S+)$/i.exec(header);

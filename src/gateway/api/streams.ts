@@ -62,6 +62,7 @@ function recordRoutes({ streams, state, clock, workers }: StreamRoutesOptions): 
     {
       method: 'POST',
       path,
+      whole: true,
       action: 'write',
       resource: ofStream,
       operation: OPERATIONS.publish,

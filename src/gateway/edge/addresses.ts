@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import type { HttpRequest } from '../http/message.ts';
 
 /** A set of addresses, IPv4 and IPv6, written as addresses or CIDR ranges. */
 export interface AddressSet {
@@ -32,7 +32,7 @@ export function plainAddress(address: string): string {
  * Who sends a request. `X-Forwarded-For` is believed only as far as trusted proxies wrote it: from the right, the first
  * address that is not a trusted proxy's is the client's. What stands left of it anyone could have written.
  */
-export function clientAddress(request: IncomingMessage, trusted: AddressSet | undefined): string {
+export function clientAddress(request: HttpRequest, trusted: AddressSet | undefined): string {
   const peer = plainAddress(request.socket.remoteAddress ?? '');
   const forwarded = request.headers['x-forwarded-for'];
   if (!trusted?.has(peer) || forwarded === undefined) return peer;

@@ -1,9 +1,9 @@
-import type { IncomingMessage } from 'node:http';
 import { type Clock, MillraceError } from '../../kernel/index.ts';
+import { type HttpRequest, isWhole } from '../http/message.ts';
 
 export interface BodyReader {
   /** The whole body. Throws PAYLOAD_TOO_LARGE while it is read, REQUEST_TIMEOUT, UNAVAILABLE when too many are being read. */
-  whole(request: IncomingMessage, limitBytes: number): Promise<Buffer>;
+  whole(request: HttpRequest, limitBytes: number): Buffer | Promise<Buffer>;
 }
 
 export interface BodyReaderOptions {
@@ -14,7 +14,7 @@ export interface BodyReaderOptions {
   readonly budgetBytes: number;
 }
 
-export function hasBody(request: IncomingMessage): boolean {
+export function hasBody(request: HttpRequest): boolean {
   const { headers } = request;
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
@@ -34,6 +34,7 @@ export function createBodyReader({ clock, timeoutMs, budgetBytes }: BodyReaderOp
     whole(request, limitBytes) {
       if (Number(request.headers['content-length'] ?? 0) > limitBytes)
         return Promise.reject(tooLarge(limitBytes));
+      if (isWhole(request)) return request.body;
       return new Promise((resolve, reject) => {
         const chunks: Buffer[] = [];
         let total = 0;
@@ -101,12 +102,13 @@ function createDeadlines(clock: Clock, afterMs: number): Deadlines {
 
 /** The body as it comes, at the pace of its reader. Throws PAYLOAD_TOO_LARGE once it is over the limit. */
 export async function* streamedBody(
-  request: IncomingMessage,
+  request: HttpRequest,
   limitBytes: number,
   onFault: (error: MillraceError) => void,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let total = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+  const chunks = isWhole(request) ? [request.body] : request.iterator({ destroyOnReturn: false });
+  for await (const chunk of chunks) {
     total += (chunk as Buffer).length;
     if (total > limitBytes) {
       const error = tooLarge(limitBytes);

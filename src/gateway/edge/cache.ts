@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../kernel/index.ts';
+import type { HttpRequest } from '../http/message.ts';
 import type { EdgeRoute } from './routes.ts';
 
 export interface Cacheable {
@@ -71,7 +71,7 @@ export function createResponseCache(clock: Clock, budgetBytes: number): Response
  * What tells replies apart: the function's version, the target as it came, the headers the route varies by, and always
  * the credentials, so that one caller never gets what was made for another. Undefined for a request that wants no cache.
  */
-export function cacheKey(route: EdgeRoute, request: IncomingMessage): string | undefined {
+export function cacheKey(route: EdgeRoute, request: HttpRequest): string | undefined {
   const { headers, url } = request;
   if (route.trigger.cache === undefined || directives(headers['cache-control']).has('no-store'))
     return undefined;

@@ -1,10 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpAnswer, HttpRequest } from '../http/message.ts';
 import type { EdgeRoute } from './routes.ts';
 
 /** One request on its way through the edge port. */
 export class Call {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: HttpRequest;
+  readonly response: HttpAnswer;
   /** Without the query. */
   readonly path: string;
   /** What follows the `?`, undecoded. */
@@ -13,31 +13,31 @@ export class Call {
   readonly traceparent: string;
   /** Headers of any answer, success or not: name, value, name, value, … */
   readonly headers: string[];
-  /** The client waits for `100 Continue` before it sends its body. */
-  expectsContinue: boolean;
+  /** There where the client waits for `100 Continue` before it sends its body. */
+  askForBody: (() => void) | undefined;
   route: EdgeRoute | undefined;
   params: { readonly [name: string]: string } = {};
   clientIp = '';
   /** Read once, although a change of versions may have it checked twice. */
-  body: Promise<Buffer> | undefined;
+  body: Buffer | Promise<Buffer> | undefined;
   counted = false;
   /** Why a streamed body was cut off. */
   bodyFault: unknown;
   #controller: AbortController | undefined;
 
   constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    response: HttpAnswer,
     target: readonly [path: string, search: string],
     traceparent: string,
-    expectsContinue: boolean,
+    askForBody: (() => void) | undefined,
   ) {
     this.request = request;
     this.response = response;
     [this.path, this.search] = target;
     this.traceparent = traceparent;
     this.headers = ['Traceparent', traceparent];
-    this.expectsContinue = expectsContinue;
+    this.askForBody = askForBody;
   }
 
   /** Fires when the client has gone before its answer was sent. */

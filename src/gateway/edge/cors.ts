@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import type { HttpTrigger } from '../../kernel/index.ts';
+import type { HttpRequest } from '../http/message.ts';
 
 type Cors = NonNullable<HttpTrigger['cors']>;
 
@@ -20,7 +20,7 @@ export function corsHeaders(cors: Cors, origin: string | undefined): string[] {
 }
 
 /** The method a preflight asks for; undefined when the request is not one. */
-export function preflightMethod({ method, headers }: IncomingMessage): string | undefined {
+export function preflightMethod({ method, headers }: HttpRequest): string | undefined {
   if (method !== 'OPTIONS' || headers.origin === undefined) return undefined;
   return headers['access-control-request-method'];
 }

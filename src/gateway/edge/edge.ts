@@ -90,8 +90,9 @@ export function createEdge(options: EdgeOptions): Edge {
     { ...options, limits },
     {
       name: 'edge',
-      serve: (request, response) => edge.serve(request, response, false),
-      serveExpecting: (request, response) => edge.serve(request, response, true),
+      serve: (request, response) => edge.serve(request, response),
+      serveExpecting: (request, response) => edge.serve(request, response, () => response.writeContinue()),
+      serveWhole: (request, answer) => edge.serveWhole(request, answer),
       refuse: () => edge.refuse(),
     },
   );

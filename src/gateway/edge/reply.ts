@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, signal } from '../../kernel/index.ts';
+import { type HttpAnswer, type HttpRequest, isWhole } from '../http/message.ts';
 import { discardRest } from '../http/problem.ts';
 import { hasBody } from './body.ts';
 
@@ -18,8 +18,8 @@ const NOT_FORWARDED = new Set([
 export interface ReplyWriter {
   /** Resolves when the answer is handed to the connection, or the client has gone. */
   write(
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    response: HttpAnswer,
     reply: EdgeReply,
     extra: readonly string[],
   ): Promise<void> | undefined;
@@ -76,8 +76,8 @@ function flatHeaders(reply: EdgeReply, extra: readonly string[]): string[] {
 }
 
 async function pump(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpAnswer,
   body: AsyncIterable<Uint8Array>,
   drain: () => Promise<void>,
 ): Promise<void> {
@@ -106,12 +106,14 @@ async function abandon(body: EdgeReply['body']): Promise<void> {
 }
 
 /** The handler may have answered without reading to the end: what still comes must not stand before the next request. */
-function finishRequest(request: IncomingMessage): void {
-  if (!request.complete && hasBody(request)) discardRest(request, () => undefined);
+function finishRequest(request: HttpRequest): void {
+  if (!isWhole(request) && !request.complete && hasBody(request)) discardRest(request, () => undefined);
 }
 
+const OVER = ['drain', 'finish', 'close'] as const;
+
 /** Waits until the client has taken what was written; ends the connection when it takes nothing for `stallMs`. */
-function drained(response: ServerResponse, clock: Clock, stallMs: number): Promise<void> {
+function drained(response: HttpAnswer, clock: Clock, stallMs: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const { socket } = response;
   const takenBytes = (): number => (socket?.bytesWritten ?? 0) - (socket?.writableLength ?? 0);
@@ -124,9 +126,9 @@ function drained(response: ServerResponse, clock: Clock, stallMs: number): Promi
   let timer = clock.after(stallMs, check);
   const done = (): void => {
     timer.cancel();
-    response.off('drain', done).off('finish', done).off('close', done);
+    for (const event of OVER) response.off(event, done);
     resolve();
   };
-  response.on('drain', done).on('finish', done).on('close', done);
+  for (const event of OVER) response.on(event, done);
   return promise;
 }

@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Dispatcher, HttpReply } from '../../functions/index.ts';
 import { type Clock, type Ids, MillraceError, type Secrets, signal, signalled } from '../../kernel/index.ts';
+import type { HttpAnswer, HttpRequest, WholeRequest } from '../http/message.ts';
 import { answerError } from '../http/problem.ts';
 import { type AddressSet, clientAddress } from './addresses.ts';
 import { createBodyReader, hasBody, streamedBody } from './body.ts';
@@ -31,7 +31,10 @@ export interface EdgeServeOptions {
 }
 
 export interface EdgeServe {
-  serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void;
+  /** `askForBody` is there for a client that waits for `100 Continue`. */
+  serve(request: HttpRequest, response: HttpAnswer, askForBody?: () => void): void;
+  /** Takes a request that came whole where there is a route for it that does not stream bodies. */
+  serveWhole(request: WholeRequest, answer: HttpAnswer): boolean;
   refuse(): void;
 }
 
@@ -41,7 +44,8 @@ const MOST_PIPELINED = 64;
 export function createEdgeServe(options: EdgeServeOptions): EdgeServe {
   const server = new EdgeServer(options);
   return {
-    serve: (request, response, expectsContinue) => server.serve(request, response, expectsContinue),
+    serve: (request, response, askForBody) => server.serve(request, response, askForBody),
+    serveWhole: (request, answer) => server.serveWhole(request, answer),
     refuse: () => server.refuse(),
   };
 }
@@ -72,7 +76,17 @@ class EdgeServer {
     this.#refusing = true;
   }
 
-  serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  serveWhole(request: WholeRequest, answer: HttpAnswer): boolean {
+    const { url, method } = request;
+    // A path that has to be decoded may be one that is refused.
+    if (url.includes('%') || url.includes('/.')) return false;
+    const match = this.#options.table.router.find(method, splitTarget(url)[0]);
+    if (!match || match.route.trigger.streamBody) return false;
+    this.serve(request, answer);
+    return true;
+  }
+
+  serve(request: HttpRequest, response: HttpAnswer, askForBody?: () => void): void {
     const { socket } = request;
     const waiting = (this.#waiting.get(socket) ?? 0) + 1;
     if (waiting > MOST_PIPELINED) {
@@ -82,7 +96,7 @@ class EdgeServer {
     this.#waiting.set(socket, waiting);
     const traceparent = traceOf(request.headers.traceparent as string | undefined, this.#options.ids);
     const target = splitTarget(request.url ?? '/');
-    const call = new Call(request, response, target, traceparent, expectsContinue);
+    const call = new Call(request, response, target, traceparent, askForBody);
     this.#watch(call);
     this.#answer(call).catch((error: unknown) => {
       for (let at = 0; at < call.headers.length && !response.headersSent; at += 2) {
@@ -182,7 +196,7 @@ class EdgeServer {
   }
 
   async #readBody(call: Call, route: EdgeRoute): Promise<Buffer | AsyncIterable<Uint8Array> | undefined> {
-    const { request, response } = call;
+    const { request } = call;
     const { streamBody, maxBodyBytes } = route.trigger;
     const declaredBytes = Number(request.headers['content-length'] ?? 0);
     if (!hasBody(request) && !streamBody) {
@@ -190,9 +204,9 @@ class EdgeServer {
       return undefined;
     }
     // A body that is refused by its length alone is not asked for.
-    if (call.expectsContinue && declaredBytes <= maxBodyBytes) {
-      call.expectsContinue = false;
-      response.writeContinue();
+    if (declaredBytes <= maxBodyBytes) {
+      call.askForBody?.();
+      call.askForBody = undefined;
     }
     if (streamBody) {
       return streamedBody(request, maxBodyBytes, (fault) => {
@@ -298,7 +312,7 @@ function addVary(call: Call, { trigger }: EdgeRoute): void {
 }
 
 /** node:http gives every header of a request as text, but `set-cookie`, which requests do not have, as a list. */
-function plainHeaders({ headers }: IncomingMessage): { readonly [name: string]: string } {
+function plainHeaders({ headers }: HttpRequest): { readonly [name: string]: string } {
   if (headers['set-cookie'] === undefined) return headers as { [name: string]: string };
   return { ...headers, 'set-cookie': headers['set-cookie'].join(', ') } as { [name: string]: string };
 }

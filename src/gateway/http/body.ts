@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { MillraceError } from '../../kernel/index.ts';
+import { type HttpRequest, isWhole } from './message.ts';
 
 /** Larger bodies are put together while they arrive: at their end that would take milliseconds. */
 const LARGE_BODY_BYTES = 256 * 1024;
@@ -8,7 +9,13 @@ const LARGE_BODY_BYTES = 256 * 1024;
  * Reads a request's body whole, at most `limitBytes`. Throws PAYLOAD_TOO_LARGE as soon as the length is known to be
  * over it (declared or counted), without holding more than the limit.
  */
-export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
+export function readBody(request: HttpRequest, limitBytes: number): Buffer | Promise<Buffer> {
+  if (!isWhole(request)) return collectBody(request, limitBytes);
+  if (request.body.length > limitBytes) throw tooLarge(limitBytes);
+  return request.body;
+}
+
+function collectBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const declared = request.headers['content-length'];
   if (declared !== undefined && Number(declared) > limitBytes) return Promise.reject(tooLarge(limitBytes));
   return new Promise((resolve, reject) => {

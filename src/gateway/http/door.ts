@@ -2,7 +2,9 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Clock, LIMITS, type Service } from '../../kernel/index.ts';
 import { bind } from './bind.ts';
-import { refuseMalformed } from './malformed.ts';
+import { createFastPath, type FastPath } from './fast-path.ts';
+import { refuseLate, refuseMalformed } from './malformed.ts';
+import type { HttpAnswer, WholeRequest } from './message.ts';
 import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from './tls.ts';
 
 export interface DoorLimits {
@@ -45,6 +47,8 @@ export interface DoorServer {
   serve(request: IncomingMessage, response: ServerResponse): void;
   /** For a request that waits for `100 Continue` before it sends its body; the default is to send it and serve. */
   serveExpecting(request: IncomingMessage, response: ServerResponse): void;
+  /** Takes a small request without node:http; false where it cannot. */
+  serveWhole(request: WholeRequest, answer: HttpAnswer): boolean;
   refuse(): void;
   stop?(): void;
 }
@@ -61,6 +65,7 @@ export interface Door extends Service {
 export function createDoor(options: DoorOptions, by: DoorServer): Door {
   const limits = { ...DEFAULT_DOOR_LIMITS, ...options.limits };
   let server: Server | undefined;
+  let fastPath: FastPath | undefined;
   let stopWatching: (() => void) | undefined;
   let url = '';
   let closing = false;
@@ -86,6 +91,7 @@ export function createDoor(options: DoorOptions, by: DoorServer): Door {
     server.on('request', watched(by.serve));
     server.on('checkContinue', watched(by.serveExpecting));
     server.on('clientError', refuseMalformed);
+    fastPath = placeInFront(server, options, limits, by);
     await bind(server, by.name, options);
     const { port } = server.address() as AddressInfo;
     const host = options.host.includes(':') ? `[${options.host}]` : options.host;
@@ -103,7 +109,7 @@ export function createDoor(options: DoorOptions, by: DoorServer): Door {
     async stop(deadline) {
       close();
       stopWatching?.();
-      if (server) await closeServer(server, deadline);
+      if (server && fastPath) await closeServer(server, fastPath, deadline);
       by.stop?.();
     },
   };
@@ -126,15 +132,40 @@ async function createBoundedServer(tls: TlsFiles | undefined, limits: DoorLimits
   return server;
 }
 
+/** Connections come to the fast path first; what it hands over is node:http's, as if it had just come in. */
+function placeInFront(
+  server: Server,
+  { tls, clock }: DoorOptions,
+  { headersTimeoutMs, keepAliveMs }: DoorLimits,
+  by: DoorServer,
+): FastPath {
+  const event = tls ? 'secureConnection' : 'connection';
+  const takeOver = server.listeners(event);
+  const fastPath = createFastPath({
+    ...{ clock, headersTimeoutMs, keepAliveMs, refuseLate },
+    serve: by.serveWhole,
+    handOver(socket) {
+      for (const listener of takeOver) listener.call(server, socket);
+    },
+  });
+  server.removeAllListeners(event);
+  server.on(event, fastPath.accept);
+  return fastPath;
+}
+
 /** Lets requests in flight finish until the deadline, then ends what is left. */
-function closeServer(server: Server, deadline: AbortSignal): Promise<void> {
+function closeServer(server: Server, fastPath: FastPath, deadline: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const force = (): void => server.closeAllConnections();
+    const force = (): void => {
+      server.closeAllConnections();
+      fastPath.destroy();
+    };
     server.close(() => {
       deadline.removeEventListener('abort', force);
       resolve();
     });
     server.closeIdleConnections();
+    fastPath.close();
     if (deadline.aborted) force();
     else deadline.addEventListener('abort', force, { once: true });
   });

@@ -19,6 +19,11 @@ export function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex): v
   );
 }
 
+/** Answers a connection that was opened and sent nothing. */
+export function refuseLate(socket: Duplex): void {
+  refuseMalformed(Object.assign(new Error('nothing came'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket);
+}
+
 function describe(error: NodeJS.ErrnoException): MillraceError {
   if (error.code === 'HPE_HEADER_OVERFLOW') {
     return new MillraceError(

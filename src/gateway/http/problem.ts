@@ -1,8 +1,9 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { MillraceError, signal, toProblem } from '../../kernel/index.ts';
+import { type HttpAnswer, type HttpRequest, isWhole } from './message.ts';
 
 /** Answers with problem details; shows what nobody expected to the operator, while the client learns only that there was a fault. */
-export function answerError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+export function answerError(request: HttpRequest, response: HttpAnswer, error: unknown): void {
   if (!(error instanceof MillraceError)) {
     const message = `${request.method} ${request.url?.slice(0, 200)} met a fault.`;
     signal('platform.log', { level: 'error', room: 'gateway', message, error });
@@ -12,8 +13,8 @@ export function answerError(request: IncomingMessage, response: ServerResponse, 
 
 /** RFC 9457 problem details. When the body was not read to its end the connection ends too. */
 export function sendProblem(
-  request: IncomingMessage,
-  response: ServerResponse,
+  request: HttpRequest,
+  response: HttpAnswer,
   error: unknown,
   headers: OutgoingHttpHeaders = {},
 ): void {
@@ -23,7 +24,7 @@ export function sendProblem(
   }
   const problem = toProblem(error);
   const body = JSON.stringify(problem);
-  const unread = !request.complete && hasBody(request);
+  const unread = !isWhole(request) && !request.complete && hasBody(request);
   response.writeHead(problem.status, {
     'Content-Type': 'application/problem+json',
     'Content-Length': Buffer.byteLength(body),
@@ -31,12 +32,16 @@ export function sendProblem(
     ...(unread ? { Connection: 'close' } : {}),
     ...headers,
   });
-  if (request.method !== 'HEAD') response.write(body);
-  if (unread) discardRest(request, () => response.end());
-  else response.end();
+  const sent = request.method === 'HEAD' ? undefined : body;
+  if (!unread) {
+    response.end(sent);
+    return;
+  }
+  if (sent !== undefined) response.write(sent);
+  discardRest(request, () => response.end());
 }
 
-function hasBody(request: IncomingMessage): boolean {
+function hasBody(request: HttpRequest): boolean {
   return (
     request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
   );

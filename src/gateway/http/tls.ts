@@ -8,6 +8,8 @@ import { type Clock, MillraceError, signal } from '../../kernel/index.ts';
 export interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
+  /** Authorities whose clients' certificates count. */
+  readonly clientCaFile?: string;
 }
 
 /** Files and the state (`fingerprint`) in which they were loaded. */
@@ -18,22 +20,40 @@ export interface WatchedTlsFiles extends TlsFiles {
 interface SecureContextInput {
   readonly cert: Buffer;
   readonly key: Buffer;
+  readonly ca?: Buffer;
 }
 
 const CHECK_EVERY_MS = 2000;
 
 /** Reads the files and checks that they fit each other. Throws CONFIG_INVALID with the remedy. */
 export async function loadSecureContext(files: TlsFiles): Promise<SecureContextInput> {
+  const ca = files.clientCaFile === undefined ? {} : { ca: await readAuthorities(files.clientCaFile) };
   try {
     const [cert, key] = await Promise.all([readFile(files.certFile), readFile(files.keyFile)]);
     createSecureContext({ cert, key });
     new X509Certificate(cert);
-    return { cert, key };
+    return { cert, key, ...ca };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new MillraceError(
       'CONFIG_INVALID',
       `The TLS certificate ${files.certFile} with the key ${files.keyFile} cannot be used: ${reason}. Give PEM files that belong together.`,
+      { cause },
+    );
+  }
+}
+
+/** Throws CONFIG_INVALID with the remedy. */
+async function readAuthorities(path: string): Promise<Buffer> {
+  try {
+    const ca = await readFile(path);
+    new X509Certificate(ca);
+    return ca;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new MillraceError(
+      'CONFIG_INVALID',
+      `The certificate authorities of clients in ${path} cannot be used: ${reason}. Give a PEM file with their certificates.`,
       { cause },
     );
   }
@@ -79,7 +99,11 @@ export function watchTlsFiles(server: Server, files: WatchedTlsFiles, clock: Clo
 
 /** The files' state; taken before they are loaded, so that a change in between counts as one. */
 export async function fingerprint(files: TlsFiles): Promise<string> {
-  const parts = await Promise.all([files.certFile, files.keyFile].map(stateOf));
+  const parts = await Promise.all(
+    [files.certFile, files.keyFile, ...(files.clientCaFile === undefined ? [] : [files.clientCaFile])].map(
+      stateOf,
+    ),
+  );
   return parts.join('|');
 }
 

@@ -34,6 +34,7 @@ export function inferenceRoutes({ service, requestBytes }: InferenceRoutesOption
   const open = (path: string, operation: keyof typeof INFERENCE_OPERATIONS, handle: Handle): HotRoute => ({
     method: 'GET',
     path,
+    whole: true,
     action: 'open',
     operation: INFERENCE_OPERATIONS[operation],
     handle,
@@ -48,6 +49,7 @@ export function inferenceRoutes({ service, requestBytes }: InferenceRoutesOption
     ['/v2/models/{name}', '/v2/models/{name}/versions/{version}'].map((path, versioned) => ({
       method,
       path: `${path}${end}`,
+      whole: true,
       action: method === 'POST' ? 'invoke' : 'read',
       resource: ([name]: readonly string[]) => `model/${name}`,
       operation: INFERENCE_OPERATIONS[versioned ? (`${operation}Version` as const) : operation],

@@ -5,12 +5,17 @@ import { Buffer } from 'node:buffer';
  * are given back at once: left to the collector, a fast producer's would have it run all the time.
  */
 export class Chunks {
+  readonly #allocate: (bytes: number) => Buffer;
   #chunks: Buffer[] = [];
   #first = 0;
   #offset = 0;
   #bytes = 0;
   /** A frame is a view of the first chunk. */
   #isShared = false;
+
+  constructor(allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow) {
+    this.#allocate = allocate;
+  }
 
   get sizeBytes(): number {
     return this.#bytes;
@@ -40,7 +45,7 @@ export class Chunks {
       this.#drop(size);
       return taken;
     }
-    const joined = Buffer.allocUnsafeSlow(size);
+    const joined = this.#allocate(size);
     let filled = 0;
     while (filled < size) {
       const chunk = this.#chunks[this.#first]!;

@@ -14,4 +14,10 @@ export const kafkaSection = defineSection('kafka', 'Kafka port', {
     max: LIMITS.partitions,
     description: 'Partitions of topics that Kafka clients make without saying how many',
   },
+  kafkaClientCa: {
+    kind: 'path',
+    default: null,
+    description:
+      'PEM file with the certificate authorities whose client certificates the Kafka port takes; read again when it changes',
+  },
 });

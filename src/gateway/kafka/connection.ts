@@ -21,9 +21,11 @@ import type { Budget } from './budget.ts';
 import { Chunks } from './chunks.ts';
 import { KAFKA_ERRORS, KafkaError } from './errors.ts';
 import type { BrokerAddress, Handler, RequestContext } from './handler.ts';
+import type { MemoryPool } from './memory-pool.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { Quotas } from './quotas.ts';
 import { type HandlerRegistry, versionsOf } from './registry.ts';
+import { RequestMemory } from './request-memory.ts';
 import type { Session } from './sasl/session.ts';
 
 export interface ConnectionLimits {
@@ -31,6 +33,8 @@ export interface ConnectionLimits {
   readonly requestBytes: number;
   /** Requests of one connection that wait for their turn; past it nothing more is read. */
   readonly queuedRequests: number;
+  /** Bytes of one connection's requests that are not answered; past it no other begins to be read. */
+  readonly unansweredBytes: number;
 }
 
 export interface ConnectionParts {
@@ -42,6 +46,7 @@ export interface ConnectionParts {
   readonly registry: HandlerRegistry;
   readonly budget: Budget;
   readonly outgoing: Outgoing;
+  readonly memory: MemoryPool;
   readonly limits: ConnectionLimits;
   readonly advertised: BrokerAddress | undefined;
   /** The door's: fires when it stops. */
@@ -51,6 +56,7 @@ export interface ConnectionParts {
 /** An answer's place in the order of requests. */
 interface Slot {
   readonly bytes: number;
+  readonly memory: RequestMemory;
   chunks: readonly Uint8Array[] | undefined;
 }
 
@@ -75,7 +81,7 @@ const NOBODY: Principal = Object.freeze({ id: 'nobody', kind: 'sasl' });
 export class Connection {
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
-  readonly #arrived = new Chunks();
+  readonly #arrived: Chunks;
   readonly #queue: Buffer[] = [];
   readonly #slots: Slot[] = [];
   readonly #ended = new AbortController();
@@ -85,6 +91,8 @@ export class Connection {
   /** Size of the frame that is arriving; its bytes are taken from the budget. */
   #frameBytes: number | undefined;
   #waitsForBudget = false;
+  /** Taken from the budget and not given back. */
+  #heldBytes = 0;
   #running = false;
   #refusing = false;
   #corked = false;
@@ -94,6 +102,7 @@ export class Connection {
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
     this.#socket = parts.socket;
+    this.#arrived = new Chunks((bytes) => parts.memory.take(bytes));
     this.#peer = plainAddress(parts.socket.remoteAddress);
     this.#signal = AbortSignal.any([this.#ended.signal, parts.closing]);
     this.lastActivityMs = parts.clock.monotonic();
@@ -121,7 +130,7 @@ export class Connection {
   /** Takes no more requests, answers those that have begun, then ends. */
   refuse(): void {
     this.#refusing = true;
-    for (const frame of this.#queue.splice(0)) this.#parts.budget.give(frame.length);
+    for (const frame of this.#queue.splice(0)) this.#give(frame.length);
     if (this.idle) this.#socket.end();
   }
 
@@ -151,6 +160,10 @@ export class Connection {
   /** Reads the size of the next frame and takes its bytes from the budget; false when either has to wait. */
   #beginFrame(): boolean {
     if (this.#arrived.sizeBytes < SIZE_BYTES) return false;
+    if (this.#heldBytes >= this.#parts.limits.unansweredBytes) {
+      this.#socket.pause();
+      return false;
+    }
     const size = this.#arrived.takeInt32();
     const most = this.isKnown ? this.#parts.limits.requestBytes : STRANGER_BYTES;
     const least = this.#parts.session.raw ? 0 : SHORTEST_REQUEST_BYTES;
@@ -159,10 +172,26 @@ export class Connection {
       return false;
     }
     this.#frameBytes = size;
+    this.#heldBytes += size;
     if (this.#parts.budget.take(size, this.#resume)) return true;
     this.#waitsForBudget = true;
     this.#socket.pause();
     return false;
+  }
+
+  #give(bytes: number): void {
+    const { limits, budget } = this.#parts;
+    budget.give(bytes);
+    const waited = this.#heldBytes >= limits.unansweredBytes;
+    this.#heldBytes -= bytes;
+    if (waited && this.#heldBytes < limits.unansweredBytes) this.#readOn();
+  }
+
+  /** One reason not to read is gone; `#parse` looks for others. */
+  #readOn(): void {
+    if (this.#waitsForBudget || this.#refusing) return;
+    this.#socket.resume();
+    setImmediate(() => this.#parse());
   }
 
   #granted(): void {
@@ -176,10 +205,7 @@ export class Connection {
     while (!this.#running && this.#queue.length > 0 && !this.#socket.writableNeedDrain) {
       if (this.#isMuted()) return;
       const frame = this.#queue.shift()!;
-      if (this.#queue.length === this.#parts.limits.queuedRequests - 1) {
-        this.#socket.resume();
-        setImmediate(() => this.#parse());
-      }
+      if (this.#queue.length === this.#parts.limits.queuedRequests - 1) this.#readOn();
       this.#begin(frame);
     }
   }
@@ -192,7 +218,8 @@ export class Connection {
   }
 
   #begin(frame: Buffer): void {
-    const slot: Slot = { bytes: frame.length, chunks: undefined };
+    const memory = new RequestMemory(this.#parts.memory, frame);
+    const slot: Slot = { bytes: frame.length, memory, chunks: undefined };
     this.#slots.push(slot);
     this.#running = true;
     let proceeded = false;
@@ -205,12 +232,13 @@ export class Connection {
     };
     const done = (chunks: readonly Uint8Array[]): void => {
       slot.chunks = chunks;
-      this.#parts.budget.give(slot.bytes);
+      this.#give(slot.bytes);
+      memory.answered();
       this.#flush();
       proceed();
     };
     try {
-      const answer = this.#serve(frame, proceed);
+      const answer = this.#serve(frame, memory, proceed);
       if (answer instanceof Promise) {
         answer.then(done, (error: unknown) => this.#failed(slot, error));
       } else done(answer);
@@ -220,7 +248,7 @@ export class Connection {
   }
 
   #failed(slot: Slot, error: unknown): void {
-    this.#parts.budget.give(slot.bytes);
+    this.#give(slot.bytes);
     slot.chunks = [];
     if (error instanceof Malformed || error instanceof KafkaError) {
       this.#end(error.message);
@@ -235,7 +263,11 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  #serve(frame: Buffer, proceed: () => void): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+  #serve(
+    frame: Buffer,
+    memory: RequestMemory,
+    proceed: () => void,
+  ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const { session } = this.#parts;
     if (session.raw) return authenticateRaw(session, frame);
     const reader = new Reader(frame);
@@ -266,7 +298,7 @@ export class Connection {
       return write(response);
     };
     try {
-      const answer = handler.handle(request, this.#contextOf(api.name, header, proceed));
+      const answer = handler.handle(request, this.#contextOf(api.name, header, memory, proceed));
       return answer instanceof Promise ? answer.then(write).catch(refused) : write(answer);
     } catch (error) {
       return refused(error);
@@ -287,7 +319,7 @@ export class Connection {
     return writeResponse(ApiVersions, 0, header.correlationId, response);
   }
 
-  #contextOf(api: string, header: RequestHeader, proceed: () => void): RequestContext {
+  #contextOf(api: string, header: RequestHeader, memory: RequestMemory, proceed: () => void): RequestContext {
     const { authorize, session, advertised, outgoing, quotas } = this.#parts;
     const principal = session.principal ?? NOBODY;
     const { clientId } = header;
@@ -305,6 +337,8 @@ export class Connection {
       signal: this.#signal,
       permits: (action, resource) => authorize({ principal, host: this.#peer, api, action, resource }),
       proceed,
+      hold: () => memory.hold(),
+      lend: (bytes) => memory.lend(bytes),
       throttle: (key, bytes) => {
         const quietMs = quotas.use(principal.name ?? principal.id, clientId ?? '', key, bytes);
         this.#mutedUntilMs = Math.max(this.#mutedUntilMs, this.#parts.clock.monotonic() + quietMs);
@@ -317,7 +351,7 @@ export class Connection {
   /** Sends the answers whose turn it is; all of one turn of the event loop leave in one write. */
   #flush(): void {
     while (this.#slots[0]?.chunks) {
-      const { chunks } = this.#slots.shift()!;
+      const { chunks, memory } = this.#slots.shift()!;
       if (chunks!.length === 0) continue;
       if (!this.#corked) {
         this.#corked = true;
@@ -327,20 +361,20 @@ export class Connection {
           this.#socket.uncork();
         });
       }
-      this.#send(chunks!);
+      this.#send(chunks!, memory);
     }
     if (this.#refusing && this.idle) this.#socket.end();
   }
 
-  #send(chunks: readonly Uint8Array[]): void {
+  #send(chunks: readonly Uint8Array[], memory: RequestMemory): void {
     const { outgoing } = this.#parts;
     const bytes = sizeOf(chunks);
     outgoing.add(bytes);
-    const last = chunks.length - 1;
-    chunks.forEach((chunk, index) => {
-      // Called when the system has it, and when the connection ends before.
-      if (index === last) this.#socket.write(chunk, () => outgoing.taken(bytes));
-      else this.#socket.write(chunk);
+    for (const chunk of chunks.slice(0, -1)) this.#socket.write(chunk);
+    // Called when the system has it, and when the connection ends before.
+    this.#socket.write(chunks.at(-1)!, (error) => {
+      outgoing.taken(bytes);
+      if (!error) memory.taken();
     });
   }
 

@@ -7,8 +7,10 @@ import { bind } from '../http/bind.ts';
 import { fingerprint, loadSecureContext, type TlsFiles, watchTlsFiles } from '../http/tls.ts';
 import { createAuthorizer } from './authorizer.ts';
 import { Budget } from './budget.ts';
+import { clientCertificate } from './client-certificate.ts';
 import { Connection } from './connection.ts';
 import type { BrokerAddress } from './handler.ts';
+import { MemoryPool } from './memory-pool.ts';
 import { Outgoing } from './outgoing.ts';
 import type { Quotas } from './quotas.ts';
 import type { HandlerRegistry } from './registry.ts';
@@ -22,6 +24,8 @@ export interface KafkaDoorLimits {
   /** Bytes of all requests that have not been answered yet. */
   readonly requestsInFlightBytes: number;
   readonly queuedRequests: number;
+  /** Of one connection: enough for the log to gather the next group of writes while it syncs one. */
+  readonly unansweredBytes: number;
   /** A connection without requests for this long is closed. */
   readonly idleMs: number;
   /** A request that has begun to arrive must go on arriving within this time, and so must an authentication. */
@@ -33,6 +37,7 @@ export const DEFAULT_KAFKA_DOOR_LIMITS: KafkaDoorLimits = {
   requestBytes: 100 * 1024 * 1024,
   requestsInFlightBytes: 256 * 1024 * 1024,
   queuedRequests: 100,
+  unansweredBytes: 16 * 1024 * 1024,
   idleMs: 600_000,
   stalledMs: 30_000,
 };
@@ -84,6 +89,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
   const limits = { ...DEFAULT_KAFKA_DOOR_LIMITS, ...options.limits };
   const budget = new Budget(limits.requestsInFlightBytes);
   const outgoing = new Outgoing();
+  const memory = new MemoryPool();
   const connections = new Set<Connection>();
   const closing = new AbortController();
   const allClosed = Promise.withResolvers<void>();
@@ -98,10 +104,15 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     socket.on('error', () => socket.destroy());
     // Behind a proxy on this machine every peer is on loopback; only a door that is itself closed to the outside may trust that.
     const isLocal = isLoopbackHost(options.host) && isLoopbackAddress(socket.remoteAddress);
-    const principal = isLocal ? await guard.identify({ loopback: true }) : undefined;
+    const certificate = clientCertificate(socket);
+    if (certificate === 'refused') return void socket.destroy();
+    const known = isLocal || certificate !== undefined;
+    const principal = known
+      ? await guard.identify({ ...(certificate && { certificate }), loopback: isLocal })
+      : undefined;
     const session = new Session({ guard, scram, clock, principal });
     const connection = new Connection({
-      ...{ socket, session, authorize, quotas, clock, registry, budget, outgoing, limits },
+      ...{ socket, session, authorize, quotas, clock, registry, budget, outgoing, memory, limits },
       advertised: options.advertised,
       closing: closing.signal,
     });
@@ -113,7 +124,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
     if (closing.signal.aborted) connection.refuse();
   };
 
-  /** Ends connections that say nothing for too long. */
+  /** Ends connections that say nothing for too long, and lets go of memory that nobody uses. */
   const sweep = (): void => {
     const now = clock.monotonic();
     for (const connection of connections) {
@@ -121,6 +132,7 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
       const boundMs = connection.arriving || !connection.isKnown ? limits.stalledMs : limits.idleMs;
       if (connection.idle && quietMs > boundMs) connection.destroy();
     }
+    memory.trim();
     sweeping = clock.after(SWEEP_MS, sweep);
   };
 
@@ -140,7 +152,16 @@ export function createKafkaDoor(options: KafkaDoorOptions): KafkaDoor {
       const onSocket = (socket: Socket): void => void accept(socket);
       const tls = options.tls && { ...options.tls, seen: await fingerprint(options.tls) };
       server = tls
-        ? createSecureServer({ ...(await loadSecureContext(tls)), handshakeTimeout: 10_000 }, onSocket)
+        ? createSecureServer(
+            {
+              ...(await loadSecureContext(tls)),
+              handshakeTimeout: 10_000,
+              // Who has none authenticates by SASL; who has one that does not count is sent away.
+              requestCert: tls.clientCaFile !== undefined,
+              rejectUnauthorized: false,
+            },
+            onSocket,
+          )
         : createServer(onSocket);
       server.maxConnections = limits.connections;
       await bind(server, 'kafka', options);

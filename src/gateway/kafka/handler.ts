@@ -55,6 +55,13 @@ export interface RequestContext {
    * then calls it (Produce, once everything is appended); answers leave in the order of the requests in any case.
    */
   proceed(): void;
+  /**
+   * Keeps the memory of the request as it is until what it gives is called. Once all who held it are done it is used for other
+   * requests; where nobody ever holds it (or it is undefined: the memory is not used again) views of it stay good for ever.
+   */
+  hold(): (() => void) | undefined;
+  /** Memory for large bytes of the answer: used again when the client has taken it. */
+  lend(bytes: number): Uint8Array;
   /** Counts bytes towards the client's quota; gives the time for which it is to be quiet, and will not be listened to. */
   throttle(key: QuotaKey, bytes: number): number;
   /** Ends the connection once the answer to this request has left. */

@@ -8,6 +8,7 @@ import {
   type Guard,
   type ManualClock,
   manualClock,
+  type Random,
   resolveConfig,
   seededRandom,
 } from '../../kernel/index.ts';
@@ -16,6 +17,7 @@ import {
   createStreams,
   decodeBatches,
   encodeBatch,
+  type LogStore,
   type Streams,
 } from '../../streams/index.ts';
 import {
@@ -113,6 +115,10 @@ export function testClient(address: string, clientId = 'test'): TestClient {
   };
 }
 
+interface TestOptions extends Partial<KafkaOptions> {
+  readonly makeLog?: (parts: { readonly clock: Clock; readonly random: Random }) => LogStore;
+}
+
 export interface TestKafka extends AsyncDisposable {
   readonly address: string;
   readonly streams: Streams;
@@ -121,11 +127,14 @@ export interface TestKafka extends AsyncDisposable {
   client(clientId?: string): TestClient;
 }
 
-/** The whole Kafka port on a free port, over a log in memory. */
-export async function testKafka(options: Partial<KafkaOptions> = {}): Promise<TestKafka> {
+/** The whole Kafka port on a free port, over a log in memory unless another is made. */
+export async function testKafka({
+  makeLog = memoryLogStore,
+  ...options
+}: TestOptions = {}): Promise<TestKafka> {
   const clock = manualClock();
   const random = seededRandom(1);
-  const log = memoryLogStore({ clock, random });
+  const log = makeLog({ clock, random });
   const state = memoryStateStore({ clock });
   const streams = createStreams({ log, state, clock });
   for (const service of [state, log, streams]) await service.start?.();

@@ -153,7 +153,8 @@ class Round {
         return { errorCode: 0, ...bounds, batches: EMPTY, aborted: none };
       }
       const most = Math.max(0, Math.min(maxBytes, left));
-      const found = await log.fetch({ ...place, offset: fetchOffset, maxBytes: most, isolation });
+      const allocate = (bytes: number): Uint8Array => this.#parts.context.lend(bytes);
+      const found = await log.fetch({ ...place, offset: fetchOffset, maxBytes: most, isolation, allocate });
       // A batch larger than the room left is for the next request, except where it would be the only one.
       const fits = this.#bytes === 0 || found.batches.length <= left;
       return {

@@ -15,7 +15,8 @@ export interface Credentials {
   readonly bearer?: string;
   readonly user?: string;
   readonly password?: string;
-  readonly certificateFingerprint?: string;
+  /** Of a client's certificate that the door has verified. */
+  readonly certificate?: { readonly subject: string; readonly expiresAtMs: number };
   /** Whether the peer is on this machine's loopback interface. */
   readonly loopback: boolean;
 }

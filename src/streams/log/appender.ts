@@ -22,6 +22,8 @@ export interface Prepared {
   readonly header: BatchHeader;
   /** For control batches that end a transaction. */
   readonly marker?: Marker;
+  /** Called when nobody needs `batch` any more. */
+  readonly release?: (() => void) | undefined;
 }
 
 export interface Work {
@@ -145,7 +147,7 @@ class OrderedAppender implements Appender {
     const header = readBatchHeader(input.batch);
     const wrong = whatIsWrong(input, header);
     if (wrong) throw new MillraceError('BATCH_INVALID', `The record batch cannot be appended: ${wrong}.`);
-    return { partition, batch: ownBytes(input.batch), header };
+    return { partition, header, ...ownBytes(input) };
   };
 
   readonly #checkProducer = ({ partition, header, marker }: Prepared) => {
@@ -182,6 +184,7 @@ class OrderedAppender implements Appender {
       logStartOffset: partition.logStart,
     };
     if (duplicate) {
+      prepared.release?.();
       const { baseOffset, lastOffset, appendTimeMs } = duplicate;
       const result = { ...place, baseOffset, lastOffset, appendTimeMs, duplicate: true };
       return { entry: undefined, result, undo: nothing };
@@ -201,6 +204,8 @@ class OrderedAppender implements Appender {
       partition,
       sequence: Number.POSITIVE_INFINITY,
       flushed: false,
+      readers: 0,
+      release: prepared.release,
     };
     partition.tail.push(entry);
     partition.nextOffset = lastOffset + 1;
@@ -286,7 +291,8 @@ class OrderedAppender implements Appender {
     const decide = (): Work => {
       if (!prepared.partition.deleted) return work;
       this.#topics.partition(input); // throws STREAM_NOT_FOUND, unless it was made again: then its new self takes the batch
-      return { batches: [this.#prepare(input)], changes: [] };
+      const { batch, release } = prepared;
+      return { batches: [this.#prepare({ ...input, batch, ...(release ? { release } : {}) })], changes: [] };
     };
     return (await this.#transact(input.batch.length, decide, input.acks))[0]!;
   };
@@ -338,8 +344,11 @@ function whatIsWrong(input: AppendInput, header: BatchHeader): string | undefine
 }
 
 /** A small view would keep the large buffer alive that it was cut from. */
-function ownBytes(batch: Uint8Array): Uint8Array {
-  return batch.buffer.byteLength > batch.length * 2 ? new Uint8Array(batch) : batch;
+function ownBytes({ batch, release }: AppendInput): Pick<Prepared, 'batch' | 'release'> {
+  if (batch.buffer.byteLength <= batch.length * 2) return { batch, release };
+  const own = new Uint8Array(batch);
+  release?.();
+  return { batch: own };
 }
 
 function batchEntry(entry: TailEntry): FrameEntry {

@@ -1,7 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { signal } from '../../kernel/index.ts';
 import type { AbortedTransaction } from '../coordination/index.ts';
 import type { DiskFile } from '../disk.port.ts';
-import { type BatchHeader, type BatchRecord, encodeBatch, RecordCursor } from '../record-batch/index.ts';
+import { type BatchHeader, keepRecords, RecordCursor } from '../record-batch/index.ts';
 import { type BatchAt, readBatches } from './batch-reader.ts';
 import type { Core } from './core.ts';
 import type { Partition } from './partition.ts';
@@ -17,7 +18,9 @@ import { segmentPath } from './segment-files.ts';
  * M3 The map of last offsets is bounded; what does not fit waits for the next round.
  * M4 A tombstone stays for deleteRetentionMs and through at least one round after the one that removed what it buries.
  * M5 A partition with damage is left alone: nothing is thrown away that a repair could need.
+ * M6 A batch may hold a hundred thousand records: between a few of them everything else that waits for its turn is let through.
  */
+const RECORDS_AT_ONCE = 500;
 const MAP_KEYS = 500_000;
 const MAP_KEY_BYTES = 32 * 1024 * 1024;
 const WRITE_BYTES = 1024 * 1024;
@@ -94,7 +97,8 @@ class KeyCompactor implements Compactor {
       const whole = await this.#eachBatch(partition, segment, async ({ header, bytes, at }, records) => {
         if (header.control || isAborted(header, aborted)) return;
         const cursor = new RecordCursor(bytes, at, records);
-        while (cursor.next()) {
+        for (let seen = 1; cursor.next(); seen++) {
+          if (seen % RECORDS_AT_ONCE === 0) await nextTurn(); // M6
           if (cursor.keyLength < 0) continue;
           const key = keyOf(cursor);
           if (!last.offsets.has(key)) keyBytes += key.length;
@@ -119,7 +123,7 @@ class KeyCompactor implements Compactor {
       await file.truncate(0);
       for (const source of group) {
         const whole = await this.#eachBatch(partition, source, async (batch, records) => {
-          const kept = keptBytes(plan, batch, records);
+          const kept = await keptBytes(plan, batch, records);
           if (kept) await writer.write(kept, batch.header);
         });
         if (!whole) return undefined;
@@ -214,42 +218,32 @@ function isAborted(header: BatchHeader, aborted: readonly AbortedTransaction[]):
 }
 
 /** The batch with only what stays; undefined when nothing does. */
-function keptBytes(
+async function keptBytes(
   plan: Plan,
   { header, bytes, at }: BatchAt & { kind: 'batch' },
   records: Uint8Array | undefined,
-): Uint8Array | undefined {
+): Promise<Uint8Array | undefined> {
   const whole = bytes.subarray(at, at + header.sizeBytes);
   if (header.control) return whole;
   if (isAborted(header, plan.aborted)) return undefined;
-  const kept: BatchRecord[] = [];
-  const offsetDeltas: number[] = [];
   const cursor = new RecordCursor(bytes, at, records);
-  while (cursor.next()) {
-    if (!stays(plan, cursor)) continue;
-    kept.push({
-      key: cursor.key(),
-      value: cursor.value(),
-      headers: cursor.headers(),
-      timeMs: cursor.timeMs,
-    });
-    offsetDeltas.push(cursor.offset - header.baseOffset);
+  const parts: Uint8Array[] = [];
+  let [count, maxTimestampMs, from] = [0, Number.NEGATIVE_INFINITY, -1];
+  for (let seen = 1, start = cursor.position; cursor.next(); seen++, start = cursor.position) {
+    if (seen % RECORDS_AT_ONCE === 0) await nextTurn(); // M6
+    if (stays(plan, cursor)) {
+      count++;
+      maxTimestampMs = Math.max(maxTimestampMs, cursor.timeMs);
+      if (from < 0) from = start;
+    } else if (from >= 0) {
+      parts.push(cursor.bytes.subarray(from, start));
+      from = -1;
+    }
   }
-  if (kept.length === header.recordCount) return whole;
-  if (kept.length === 0) return undefined;
-  const producer = {
-    producerId: header.producerId,
-    epoch: header.producerEpoch,
-    sequence: header.baseSequence,
-  };
-  return encodeBatch(kept, {
-    timeMs: header.baseTimestampMs,
-    baseOffset: header.baseOffset,
-    producer,
-    transactional: header.transactional,
-    offsetDeltas,
-    lastOffsetDelta: header.lastOffsetDelta,
-  });
+  if (count === header.recordCount) return whole;
+  if (count === 0) return undefined;
+  if (from >= 0) parts.push(cursor.bytes.subarray(from, cursor.position));
+  return keepRecords(whole, parts, { count, maxTimestampMs });
 }
 
 function stays(plan: Plan, cursor: RecordCursor): boolean {

@@ -94,11 +94,13 @@ class BackgroundFlusher implements Flusher {
   readonly #evict = (): void => {
     while (this.#cachedBytes > this.#options.cacheBytes && this.#cachedHead < this.#cached.length) {
       const entry = this.#cached[this.#cachedHead]!;
-      if (!entry.flushed && !entry.partition.deleted) break;
+      if ((!entry.flushed && !entry.partition.deleted) || entry.readers > 0) break;
       // A place that is passed lets go of its batch at once: the list itself is shortened now and then.
       this.#cached[this.#cachedHead++] = undefined;
       this.#cachedBytes -= entry.batch.length;
-      if (entry.partition.tail[entry.partition.tailHead] === entry) entry.partition.dropTailHead();
+      if (entry.partition.tail[entry.partition.tailHead] !== entry) continue;
+      entry.partition.dropTailHead();
+      entry.release?.();
     }
     if (this.#cachedHead > 1024 && this.#cachedHead * 2 > this.#cached.length) {
       this.#cached = this.#cached.slice(this.#cachedHead);

@@ -20,6 +20,10 @@ export interface TailEntry {
   /** Sequence of the frame that made it durable; Infinity before. */
   sequence: number;
   flushed: boolean;
+  /** Whoever looks at `batch` beyond one turn counts here: it is not evicted meanwhile. */
+  readers: number;
+  /** Called when it was evicted; the memory of `batch` is another's from then on. */
+  readonly release: (() => void) | undefined;
 }
 
 /** Offsets that damage took away. */

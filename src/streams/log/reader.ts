@@ -27,6 +27,14 @@ export interface Reader {
   fetch(partition: Partition, request: FetchRequest): Promise<FetchResult>;
 }
 
+/** What a fetch is to give: whole batches from the one that holds `offset`, before `end`, of about `maxBytes`. */
+interface Want {
+  readonly offset: number;
+  readonly end: number;
+  readonly maxBytes: number;
+  readonly allocate: (bytes: number) => Uint8Array;
+}
+
 /** A place in a segment, and the offset that a batch there should have. */
 interface Start {
   readonly offset: number;
@@ -68,19 +76,14 @@ class BatchReader implements Reader {
     }
   };
 
-  readonly #fromSegment = async (
-    partition: Partition,
-    segment: Segment,
-    offset: number,
-    end: number,
-    maxBytes: number,
-  ): Promise<Uint8Array> => {
+  readonly #fromSegment = async (partition: Partition, segment: Segment, want: Want): Promise<Uint8Array> => {
+    const { offset, maxBytes } = want;
     const open = await this.#files.acquire(partition, segment);
     try {
       const isSequential = this.#hints.get(segment)?.offset === offset;
       for (let start = await this.#startOf(partition, segment, open, offset); ; ) {
         const began = this.#clock.monotonic();
-        const found = await readRun(segment, open, start, { offset, end, maxBytes }, () => {
+        const found = await readRun(segment, open, start, want, () => {
           const sliceMs = (this.#clock.monotonic() - began) / Math.max(1, maxBytes / SLICE_BYTES);
           if (!isSequential || sliceMs < COLD_SLICE_MS) return;
           // The fetch that comes next reads the same bytes, and tells when they cannot be read.
@@ -129,24 +132,19 @@ class BatchReader implements Reader {
     return { offset: segment.baseOffset, position: 0 };
   };
 
-  readonly #read = async (
-    partition: Partition,
-    offset: number,
-    end: number,
-    maxBytes: number,
-  ): Promise<Uint8Array> => {
-    const most = Math.min(Math.max(maxBytes, 1), FETCH_BYTES);
-    if (offset >= partition.tailStart) return fromTail(partition, offset, end, most);
+  readonly #read = async (partition: Partition, want: Want): Promise<Uint8Array> => {
+    const { offset, end } = want;
+    if (offset >= partition.tailStart) return fromTail(partition, want);
     for (const segment of partition.segments.filter((one) => one.endOffset > offset)) {
       if (segment.baseOffset >= end) break;
       // Compaction may have emptied the rest of a segment: then the next has what follows.
-      const found = await this.#fromSegment(partition, segment, offset, end, most).catch((error) =>
+      const found = await this.#fromSegment(partition, segment, want).catch((error) =>
         readAgainIfGone(partition, segment, error),
       );
-      if (!found) return this.#read(partition, offset, end, maxBytes);
+      if (!found) return this.#read(partition, want);
       if (found.length > 0) return found;
     }
-    return fromTail(partition, offset, end, most);
+    return fromTail(partition, want);
   };
 
   readonly fetch: Reader['fetch'] = async (partition, request) => {
@@ -158,7 +156,9 @@ class BatchReader implements Reader {
     if (lost) throw lostError(partition, lost, offset);
     // A fetch ends before a hole, so that the next one begins at it and says so (F3).
     for (const hole of partition.lost) if (hole.firstOffset > offset) end = Math.min(end, hole.firstOffset);
-    const batches = offset >= end ? EMPTY : await this.#read(partition, offset, end, request.maxBytes);
+    const { allocate = freshBytes } = request;
+    const maxBytes = Math.min(Math.max(request.maxBytes, 1), FETCH_BYTES);
+    const batches = offset >= end ? EMPTY : await this.#read(partition, { offset, end, maxBytes, allocate });
     const aborted = request.isolation === 'committed' ? abortedAmong(partition, batches) : [];
     if (batches.length > 0 && signalled('stream.read')) tellRead(partition, batches);
     return { ...before, logStartOffset: partition.logStart, batches, aborted };
@@ -187,8 +187,11 @@ function checkRange(partition: Partition, offset: number): void {
   );
 }
 
-function fromTail(partition: Partition, offset: number, end: number, maxBytes: number): Uint8Array {
+const freshBytes = (bytes: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+
+function fromTail(partition: Partition, { offset, end, maxBytes, allocate }: Want): Uint8Array {
   const batches: Uint8Array[] = [];
+  let isLent = false;
   let bytes = 0;
   let expected = -1;
   for (let at = partition.tailIndexOf(offset); at < partition.tail.length; at++) {
@@ -196,11 +199,14 @@ function fromTail(partition: Partition, offset: number, end: number, maxBytes: n
     if (entry.lastOffset >= end || (expected >= 0 && entry.baseOffset > expected)) break;
     if (batches.length > 0 && bytes + entry.batch.length > maxBytes) break;
     batches.push(entry.batch);
+    isLent ||= entry.release !== undefined;
     bytes += entry.batch.length;
     expected = entry.lastOffset + 1;
   }
-  if (batches.length <= 1) return batches[0] ?? EMPTY;
-  const joined = new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
+  if (batches.length === 0) return EMPTY;
+  // Memory that is used again once the batch is evicted must not be looked at any later.
+  if (batches.length === 1 && !isLent) return batches[0]!;
+  const joined = allocate(bytes).subarray(0, bytes);
   let at = 0;
   for (const batch of batches) {
     joined.set(batch, at);
@@ -240,14 +246,14 @@ async function readRun(
   segment: Segment,
   open: OpenSegment,
   start: Start,
-  want: { offset: number; end: number; maxBytes: number },
+  want: Want,
   whenRead: () => void,
 ): Promise<Run> {
   let { position, offset: expected } = start;
   let slack = INDEX_EVERY_BYTES;
   for (;;) {
     const size = Math.min(segment.bytes - position, want.maxBytes + slack);
-    const chunk = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+    const chunk = want.allocate(size).subarray(0, size);
     const filled = await readSliced(open, chunk, position);
     whenRead();
     const run = takeRun(
@@ -268,7 +274,7 @@ function takeRun(
   chunk: Uint8Array,
   { position, offset }: Start,
   segment: Segment,
-  want: { offset: number; end: number; maxBytes: number },
+  want: Want,
 ): Run & { damaged: boolean; needBytes: number; expected: number } {
   let expected = offset;
   // Only compaction leaves gaps, and holes of lost batches end a fetch before them.

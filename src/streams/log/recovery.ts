@@ -244,6 +244,8 @@ function applyBatch(replay: Replay, path: string, sequence: number, entry: ReadE
     partition,
     sequence,
     flushed: false,
+    readers: 0,
+    release: undefined,
   };
   partition.tail.push(tail);
   partition.nextOffset = partition.durableEnd = header.lastOffset + 1;

@@ -63,13 +63,18 @@ export function createTimeSearch(files: SegmentFiles, decompress: Decompress): T
     accept: Accept,
   ): Promise<TimedOffset | undefined> => {
     const entries = partition.tail.slice(partition.tailIndexOf(partition.flushedEnd));
-    for (const entry of entries) {
-      if (entry.lastOffset >= partition.durableEnd) break;
-      if (entry.maxTimestampMs < leastMs) continue;
-      const found = await firstRecord(entry.batch, 0, partition.logStart, accept, decompress);
-      if (found) return found;
+    for (const entry of entries) entry.readers++;
+    try {
+      for (const entry of entries) {
+        if (entry.lastOffset >= partition.durableEnd) break;
+        if (entry.maxTimestampMs < leastMs) continue;
+        const found = await firstRecord(entry.batch, 0, partition.logStart, accept, decompress);
+        if (found) return found;
+      }
+      return undefined;
+    } finally {
+      for (const entry of entries) entry.readers--;
     }
-    return undefined;
   };
 
   return {

@@ -74,6 +74,11 @@ export class RecordCursor {
     return true;
   }
 
+  /** Where the next record begins, in `bytes`; behind the last one their end. */
+  get position(): number {
+    return this.#position;
+  }
+
   key(): Uint8Array | null {
     return this.keyLength < 0
       ? null

@@ -118,6 +118,31 @@ export function packBatch(plain: Uint8Array, compression: 'gzip' | 'zstd'): Uint
   return batch;
 }
 
+/**
+ * The batch with some of its records alone, as they are: they tell their offsets and times from the batch's first, which
+ * stay. `parts` are uncompressed records, whole and in order; what comes out is not compressed.
+ */
+export function keepRecords(
+  batch: Uint8Array,
+  parts: readonly Uint8Array[],
+  { count, maxTimestampMs }: { readonly count: number; readonly maxTimestampMs: number },
+): Uint8Array {
+  const size = parts.reduce((sum, part) => sum + part.length, BATCH_HEADER_BYTES);
+  const kept = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+  kept.set(batch.subarray(0, BATCH_HEADER_BYTES));
+  let at = BATCH_HEADER_BYTES;
+  for (const part of parts) {
+    kept.set(part, at);
+    at += part.length;
+  }
+  writeInt32(kept, 8, size - BATCH_PREFIX_BYTES);
+  kept[22] = batch[22]! & ~7;
+  writeInt64(kept, 35, maxTimestampMs);
+  writeInt32(kept, 57, count);
+  writeCrc(kept, 0);
+  return kept;
+}
+
 export interface BatchSummary {
   readonly count: number;
   readonly baseTimeMs: number;

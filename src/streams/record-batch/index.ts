@@ -14,6 +14,7 @@ export {
   type BatchRecordHeader,
   encodeBatch,
   encodeMarker,
+  keepRecords,
   packBatch,
   writeBatchHeader,
 } from './encode.ts';

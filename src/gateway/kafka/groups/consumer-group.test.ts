@@ -8,6 +8,7 @@ import { ConsumerGroup, type ConsumerHeartbeat, type HeartbeatResult } from './c
 const SESSION_MS = 45_000;
 
 function makeGroup(partitions = 4) {
+  const turns: (() => void)[] = [];
   const clock = manualClock();
   const topics = [
     { id: 'T', name: 't', partitions },
@@ -17,25 +18,35 @@ function makeGroup(partitions = 4) {
     clock,
     settings: { sessionTimeoutMs: SESSION_MS, heartbeatIntervalMs: 1_000, maxMembers: 50 },
     topics: () => topics,
+    pause: () => new Promise<void>((resolve) => turns.push(resolve)),
     compile: (regex) => {
       if (regex === '(') throw new KafkaError('INVALID_REGULAR_EXPRESSION');
       return (topic) => new RegExp(`^(?:${regex})$`).test(topic);
     },
   });
-  const beat = (
-    memberId: string,
-    memberEpoch: number,
-    options: Partial<ConsumerHeartbeat> = {},
-  ): HeartbeatResult =>
+  const send = (memberId: string, memberEpoch: number, options: Partial<ConsumerHeartbeat> = {}) =>
     group.heartbeat({
       ...{ memberId, memberEpoch, instanceId: null, rackId: null, clientId: 'c', clientHost: '/h' },
       ...{ rebalanceTimeoutMs: null, topicNames: null, topicRegex: null, assignor: null, owned: null },
       maySee: () => true,
       ...options,
     });
+  /** Small groups answer at once. */
+  const beat = (...words: Parameters<typeof send>): HeartbeatResult => {
+    const answer = send(...words);
+    assert.ok(!(answer instanceof Promise));
+    return answer;
+  };
+  /** Lets an assignment that has paused go on; false when none does. */
+  const turn = async (): Promise<boolean> => {
+    const waiting = turns.splice(0);
+    for (const resolve of waiting) resolve();
+    await new Promise(setImmediate);
+    return waiting.length > 0;
+  };
   const join = (memberId: string, options: Partial<ConsumerHeartbeat> = {}): HeartbeatResult =>
     beat(memberId, 0, { rebalanceTimeoutMs: 30_000, topicNames: ['t'], owned: [], ...options });
-  return { clock, topics, group, beat, join };
+  return { clock, topics, group, send, beat, turn, join };
 }
 
 /** A client that does at once what it is told. */
@@ -254,5 +265,39 @@ describe('a group of the newer protocol', () => {
       assert.equal(all.length, under.topics[0]!.partitions);
     });
     fc.assert(property, { numRuns: 100 });
+  });
+
+  it('K6 assigns much with pauses: who joins waits, others go on with what they have', async () => {
+    const { send, turn, group } = makeGroup(10_000);
+    const joined = { rebalanceTimeoutMs: 30_000, topicNames: ['t'], owned: [] };
+    const settled: string[] = [];
+    const enter = async (memberId: string): Promise<HeartbeatResult> => {
+      const answer = await send(memberId, 0, joined);
+      settled.push(memberId);
+      return answer;
+    };
+    const first = enter('a');
+    let pauses = 0;
+    while (await turn()) pauses++;
+    const all = await first;
+    assert.ok(pauses >= 10, `${pauses} pauses`);
+    assert.deepEqual([all.memberEpoch, partitionsOf(all)?.length], [1, 10_000]);
+    const isGone = (error: unknown) => error instanceof KafkaError && error.kafkaName === 'UNKNOWN_MEMBER_ID';
+    const second = assert.rejects(enter('b'), isGone);
+    await turn();
+    assert.equal(group.consumerState, 'Assigning');
+    const meanwhile = send('a', 1);
+    assert.ok(!(meanwhile instanceof Promise), 'who is in the group does not wait');
+    assert.deepEqual([meanwhile.memberEpoch, meanwhile.assignment], [1, null]);
+    assert.deepEqual(settled, ['a']);
+    // Another comes while the assignment is made, and one goes: the next run sees it.
+    const third = enter('c');
+    group.expel('b', null);
+    while (await turn());
+    await second;
+    assert.equal((await third).memberEpoch, 4);
+    const kept = send('a', 1) as HeartbeatResult;
+    assert.equal(partitionsOf(kept)?.length, 5_000);
+    assert.equal(group.consumerState, 'Reconciling');
   });
 });

@@ -1,8 +1,9 @@
 import type { Clock } from '../../../kernel/index.ts';
 import type { GroupHolder, GroupInfo, TopicPartition } from '../../../streams/index.ts';
 import { KafkaError, type KafkaErrorName } from '../errors.ts';
-import { ASSIGNORS, type PartitionKey, type Subscriber, splitKey } from './assignors.ts';
+import { type PartitionKey, sharesOf, type TopicShare } from './assignors.ts';
 import { ConsumerMember, type MemberProfile, type MemberState } from './consumer-member.ts';
+import { Subscriptions, type TopicParts } from './subscriptions.ts';
 
 export interface ConsumerHeartbeat extends MemberProfile {
   readonly memberId: string;
@@ -10,11 +11,6 @@ export interface ConsumerHeartbeat extends MemberProfile {
   readonly memberEpoch: number;
   /** What it holds, by topic id; null: as before. */
   readonly owned: readonly TopicShare[] | null;
-}
-
-export interface TopicShare {
-  readonly topicId: string;
-  readonly partitions: readonly number[];
 }
 
 export interface HeartbeatResult {
@@ -25,13 +21,11 @@ export interface HeartbeatResult {
   readonly assignment: readonly TopicShare[] | null;
 }
 
-export interface ConsumerParts {
+export interface ConsumerParts extends TopicParts {
   readonly clock: Clock;
   readonly settings: ConsumerSettings;
-  /** Topics that members may see, with their partitions. */
-  topics(): readonly { readonly id: string; readonly name: string; readonly partitions: number }[];
-  /** Throws KafkaError INVALID_REGULAR_EXPRESSION. */
-  compile(regex: string): (topic: string) => boolean;
+  /** Lets everything else through that waits for its turn. */
+  pause(): Promise<void>;
 }
 
 export interface ConsumerSettings {
@@ -66,7 +60,8 @@ export type ConsumerState = 'Empty' | 'Assigning' | 'Reconciling' | 'Stable' | '
 
 const LEAVE = -1;
 const LEAVE_FOR_A_WHILE = -2;
-const DEFAULT_ASSIGNOR = 'uniform';
+/** Members and partitions that are assigned at once, in a fraction of a millisecond; more is assigned with pauses. */
+const ASSIGNED_AT_ONCE = 2_000;
 const NOTHING: ReadonlySet<PartitionKey> = new Set();
 
 /**
@@ -78,6 +73,7 @@ const NOTHING: ReadonlySet<PartitionKey> = new Set();
  * K3 A member's epoch is the target's once it has given up what it must; whoever comes with another epoch is fenced.
  * K4 Who is silent for the session timeout is out; so is who does not give up its partitions in its rebalance timeout.
  * K5 A static member that left for a while is replaced by whoever comes under its instance, without a rebalance.
+ * K6 A large assignment is made with pauses. Until it is there members keep to the one before; who joins waits for it.
  */
 export class ConsumerGroup implements GroupHolder {
   readonly kind = 'consumer';
@@ -89,15 +85,18 @@ export class ConsumerGroup implements GroupHolder {
   #target = new Map<string, ReadonlySet<PartitionKey>>();
   #targetEpoch: number;
   #epoch: number;
-  #topicNames = new Map<string, string>();
-  #seenTopics = '';
+  readonly #subscriptions: Subscriptions;
   #topicsDirty = true;
-  #patterns = new Map<string, (topic: string) => boolean>();
+  /** The assignment that is being made (K6). */
+  #assigning: Promise<void> | undefined;
+  /** Who took over from whom while it is. */
+  #replaced = new Map<string, string>();
 
   constructor(epoch: number, parts: ConsumerParts) {
     this.#epoch = epoch;
     this.#targetEpoch = epoch;
     this.#parts = parts;
+    this.#subscriptions = new Subscriptions(parts);
   }
 
   static is(holder: GroupHolder): holder is ConsumerGroup {
@@ -143,24 +142,28 @@ export class ConsumerGroup implements GroupHolder {
   }
 
   /** Throws KafkaError: UNKNOWN_MEMBER_ID, FENCED_MEMBER_EPOCH, FENCED_INSTANCE_ID, UNRELEASED_INSTANCE_ID and the like. */
-  heartbeat(request: ConsumerHeartbeat): HeartbeatResult {
+  heartbeat(request: ConsumerHeartbeat): HeartbeatResult | Promise<HeartbeatResult> {
     const { memberEpoch } = request;
     if (memberEpoch === LEAVE || memberEpoch === LEAVE_FOR_A_WHILE) return this.#leave(request);
     // Before anything changes: a subscription that cannot be is refused whole.
-    if (request.topicRegex && !this.#patterns.has(request.topicRegex))
-      this.#parts.compile(request.topicRegex);
+    if (request.topicRegex) this.#subscriptions.check(request.topicRegex);
     const { member, isNew } = memberEpoch === 0 ? this.#admit(request) : this.#known(request);
-    const before = member.assigned;
     const changed = member.update(request);
     if (changed || isNew) this.#topicsDirty = true;
     const topicsChanged = this.#refreshTopics();
     if (changed || isNew || topicsChanged) this.#epoch++;
     this.#assign();
-    this.#reconcile(member, keysOf(request.owned));
-    const full = memberEpoch === 0 || (request.owned !== null && request.topicNames !== null);
+    if (memberEpoch !== 0 || !this.#assigning) return this.#proceed(member, request);
+    return this.#assigned(member).then(() => this.#proceed(member, request));
+  }
+
+  #proceed(member: ConsumerMember, { memberEpoch, owned, topicNames }: ConsumerHeartbeat): HeartbeatResult {
+    const before = member.assigned;
+    this.#reconcile(member, this.#keysOf(owned));
+    const full = memberEpoch === 0 || (owned !== null && topicNames !== null);
     this.#touch(member);
     const told = full || !sameKeys(before, member.assigned);
-    return this.#answer(member, member.epoch, told ? this.#shares(member.assigned) : null);
+    return this.#answer(member, member.epoch, told ? sharesOf(member.assigned) : null);
   }
 
   /** An operator removes a member; a static one may be named by its instance alone. */
@@ -191,7 +194,7 @@ export class ConsumerGroup implements GroupHolder {
   }
 
   subscribes(topic: string): boolean {
-    return [...this.#members.values()].some((member) => this.#subscribesTo(member, topic));
+    return [...this.#members.values()].some((member) => this.#subscriptions.has(member, topic));
   }
 
   describe(): ConsumerDescription {
@@ -199,17 +202,17 @@ export class ConsumerGroup implements GroupHolder {
       state: this.consumerState,
       groupEpoch: this.#epoch,
       assignmentEpoch: this.#targetEpoch,
-      assignor: this.#assignorName(),
+      assignor: this.#subscriptions.assignorOf(this.#members.values()),
       members: [...this.#members.values()].map((member) => ({
         member,
-        assigned: this.#shares(member.assigned),
-        target: this.#shares(this.#target.get(member.memberId) ?? NOTHING),
+        assigned: sharesOf(member.assigned),
+        target: sharesOf(this.#target.get(member.memberId) ?? NOTHING),
       })),
     };
   }
 
   topicName(topicId: string): string {
-    return this.#topicNames.get(topicId) ?? '';
+    return this.#subscriptions.topicName(topicId);
   }
 
   // Members
@@ -250,6 +253,7 @@ export class ConsumerGroup implements GroupHolder {
     for (const key of [...member.assigned, ...member.revoking]) this.#owners.set(key, memberId);
     this.#target.set(memberId, this.#target.get(former.memberId) ?? NOTHING);
     this.#target.delete(former.memberId);
+    if (this.#assigning) this.#replaced.set(former.memberId, memberId);
     return member;
   }
 
@@ -268,7 +272,7 @@ export class ConsumerGroup implements GroupHolder {
   /** The answer that raised its epoch was lost: it comes again with the one before, and has no more than it was given. */
   #repeats(member: ConsumerMember, { memberEpoch, owned }: ConsumerHeartbeat): boolean {
     if (memberEpoch !== member.previousEpoch || owned === null) return false;
-    return [...keysOf(owned)!].every((key) => member.assigned.has(key));
+    return [...this.#keysOf(owned)!].every((key) => member.assigned.has(key));
   }
 
   #find({ memberId, instanceId }: Pick<ConsumerHeartbeat, 'memberId' | 'instanceId'>): ConsumerMember {
@@ -318,65 +322,51 @@ export class ConsumerGroup implements GroupHolder {
 
   // Assignment
 
-  /** Whether what the members subscribe to has changed: topics made, deleted, made again, or grown. */
   #refreshTopics(): boolean {
     if (!this.#topicsDirty) return false;
     this.#topicsDirty = false;
-    const members = [...this.#members.values()];
-    const regexes = new Set(members.map((member) => member.topicRegex));
-    for (const regex of this.#patterns.keys()) if (!regexes.has(regex)) this.#patterns.delete(regex);
-    regexes.delete('');
-    const patterns = [...regexes].map((regex) => this.#patternOf(regex));
-    const names = new Set(members.flatMap((member) => member.topicNames));
-    const topics = this.#parts
-      .topics()
-      .filter(({ name }) => names.has(name) || patterns.some((matches) => matches(name)));
-    this.#topicNames = new Map(topics.map(({ id, name }) => [id, name]));
-    const seen = JSON.stringify(topics.map(({ id, partitions }) => [id, partitions]).sort());
-    const changed = seen !== this.#seenTopics;
-    this.#seenTopics = seen;
-    return changed;
-  }
-
-  #subscribesTo(member: ConsumerMember, topic: string): boolean {
-    if (member.topicNames.includes(topic)) return true;
-    return member.topicRegex !== '' && member.maySee(topic) && this.#patternOf(member.topicRegex)(topic);
-  }
-
-  #patternOf(regex: string): (topic: string) => boolean {
-    const known = this.#patterns.get(regex);
-    if (known) return known;
-    const compiled = this.#parts.compile(regex);
-    this.#patterns.set(regex, compiled);
-    return compiled;
-  }
-
-  /** The one that most members ask for. */
-  #assignorName(): string {
-    const votes = new Map<string, number>();
-    for (const { assignor } of this.#members.values()) {
-      if (assignor !== null) votes.set(assignor, (votes.get(assignor) ?? 0) + 1);
-    }
-    let name = DEFAULT_ASSIGNOR;
-    for (const [candidate, count] of votes) if (count > (votes.get(name) ?? 0)) name = candidate;
-    return name;
+    return this.#subscriptions.refresh([...this.#members.values()]);
   }
 
   /** K1. */
   #assign(): void {
-    if (this.#epoch === this.#targetEpoch) return;
-    const topics = this.#parts.topics().filter(({ id }) => this.#topicNames.has(id));
-    const partitions = new Map(topics.map(({ id, partitions }) => [id, partitions]));
-    const members = [...this.#members.values()].map(
-      (member): Subscriber => ({
-        memberId: member.memberId,
-        instanceId: member.instanceId,
-        topics: new Set(topics.filter(({ name }) => this.#subscribesTo(member, name)).map(({ id }) => id)),
-        current: this.#target.get(member.memberId) ?? NOTHING,
-      }),
-    );
-    this.#target = ASSIGNORS.get(this.#assignorName())!(members, (id) => partitions.get(id) ?? 0);
+    if (this.#epoch === this.#targetEpoch || this.#assigning) return;
+    if (this.#subscriptions.partitions + this.#members.size > ASSIGNED_AT_ONCE) {
+      this.#assigning = this.#assignWithPauses();
+      return;
+    }
+    const work = this.#subscriptions.assign([...this.#members.values()], this.#target);
+    let step = work.next();
+    while (!step.done) step = work.next();
+    this.#target = step.value;
     this.#targetEpoch = this.#epoch;
+  }
+
+  /** K6. What changes meanwhile is seen by the next one, which follows at once. */
+  async #assignWithPauses(): Promise<void> {
+    const epoch = this.#epoch;
+    const work = this.#subscriptions.assign([...this.#members.values()], new Map(this.#target));
+    let step = work.next();
+    while (!step.done) {
+      await this.#parts.pause();
+      step = work.next();
+    }
+    for (const [formerId, memberId] of this.#replaced) {
+      step.value.set(memberId, step.value.get(formerId) ?? new Set());
+      step.value.delete(formerId);
+    }
+    this.#replaced.clear();
+    this.#target = step.value;
+    this.#targetEpoch = epoch;
+    this.#assigning = undefined;
+    this.#assign();
+  }
+
+  /** Resolves once what the member brought about is assigned. Throws UNKNOWN_MEMBER_ID if it has gone by then. */
+  async #assigned(member: ConsumerMember): Promise<void> {
+    const wanted = this.#epoch;
+    while (this.#targetEpoch < wanted && this.#assigning) await this.#assigning;
+    if (this.#members.get(member.memberId) !== member) throw unknownMember(member.memberId);
   }
 
   /** Brings a member one step nearer to its target (K2, K3). `owned`: what it says it has; undefined: as before. */
@@ -437,29 +427,20 @@ export class ConsumerGroup implements GroupHolder {
     return { memberId, memberEpoch, heartbeatIntervalMs, assignment };
   }
 
-  #shares(keys: ReadonlySet<PartitionKey>): TopicShare[] {
-    const byTopic = new Map<string, number[]>();
-    for (const key of keys) {
-      const { topicId, partition } = splitKey(key);
-      byTopic.set(topicId, [...(byTopic.get(topicId) ?? []), partition]);
+  #keysOf(owned: readonly TopicShare[] | null): Set<PartitionKey> | undefined {
+    if (owned === null) return undefined;
+    const keys = new Set<PartitionKey>();
+    for (const { topicId, partitions } of owned) {
+      for (const partition of partitions) keys.add(this.#subscriptions.keyOf(topicId, partition));
     }
-    return [...byTopic].map(([topicId, partitions]) => ({
-      topicId,
-      partitions: partitions.sort((a, b) => a - b),
-    }));
+    return keys;
   }
 
   #places(keys: ReadonlySet<PartitionKey>): TopicPartition[] {
-    return this.#shares(keys).flatMap(({ topicId, partitions }) =>
+    return sharesOf(keys).flatMap(({ topicId, partitions }) =>
       partitions.map((partition) => ({ topic: this.topicName(topicId), partition })),
     );
   }
-}
-
-function keysOf(owned: readonly TopicShare[] | null): Set<PartitionKey> | undefined {
-  return owned === null
-    ? undefined
-    : new Set(owned.flatMap(({ topicId, partitions }) => partitions.map((one) => `${topicId}/${one}`)));
 }
 
 /** Who does not say what it has is taken to have all it had. */

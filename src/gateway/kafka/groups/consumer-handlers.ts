@@ -6,8 +6,8 @@ import {
 } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError, kafkaErrorCode } from '../errors.ts';
 import type { Handler, RequestContext } from '../handler.ts';
-import { ASSIGNORS } from './assignors.ts';
-import type { ConsumerGroup, TopicShare } from './consumer-group.ts';
+import { ASSIGNORS, type TopicShare } from './assignors.ts';
+import type { ConsumerGroup } from './consumer-group.ts';
 import { type GroupCoordinator, hostOf, requireGroup } from './coordinator.ts';
 import { groupOperations } from './group-operations.ts';
 
@@ -31,7 +31,7 @@ export function consumerGroupHeartbeatHandler(
 
   return {
     api: ConsumerGroupHeartbeat,
-    handle(request, context) {
+    async handle(request, context) {
       requireGroup(request.groupId, context);
       checkHeartbeat(request, context.version);
       const maySee = (topic: string): boolean => context.permits('read', `stream/${topic}`);
@@ -39,7 +39,7 @@ export function consumerGroupHeartbeatHandler(
         if (!maySee(topic)) throw new KafkaError('TOPIC_AUTHORIZATION_FAILED');
       }
       const { rebalanceTimeoutMs } = request;
-      const { memberId, memberEpoch, heartbeatIntervalMs, assignment } = groupOf(request).heartbeat({
+      const { memberId, memberEpoch, heartbeatIntervalMs, assignment } = await groupOf(request).heartbeat({
         memberId: request.memberId === '' ? coordinator.newMemberId() : request.memberId,
         memberEpoch: request.memberEpoch,
         instanceId: request.instanceId,

@@ -35,6 +35,8 @@ export class ConsumerMember {
   rebalanceTimeoutMs = 0;
   topicNames: readonly string[] = [];
   topicRegex = '';
+  /** Both as one text, to compare. */
+  subscription = this.#describe();
   assignor: string | null = null;
   maySee: (topic: string) => boolean = () => true;
   epoch = 0;
@@ -54,7 +56,7 @@ export class ConsumerMember {
 
   /** Whether what it subscribes to, or how it wants it assigned, is another than before. */
   update(profile: MemberProfile): boolean {
-    const before = JSON.stringify([this.topicNames, this.topicRegex, this.assignor]);
+    const { subscription: before, assignor: assignorBefore } = this;
     this.clientId = profile.clientId;
     this.clientHost = profile.clientHost;
     this.maySee = profile.maySee;
@@ -63,7 +65,8 @@ export class ConsumerMember {
     this.topicNames = profile.topicNames ? [...new Set(profile.topicNames)].sort() : this.topicNames;
     this.topicRegex = profile.topicRegex ?? this.topicRegex;
     this.assignor = profile.assignor ?? this.assignor;
-    return before !== JSON.stringify([this.topicNames, this.topicRegex, this.assignor]);
+    if (profile.topicNames || profile.topicRegex !== null) this.subscription = this.#describe();
+    return before !== this.subscription || assignorBefore !== this.assignor;
   }
 
   /** What its instance had under another member id. */
@@ -72,6 +75,7 @@ export class ConsumerMember {
     this.rebalanceTimeoutMs = former.rebalanceTimeoutMs;
     this.topicNames = former.topicNames;
     this.topicRegex = former.topicRegex;
+    this.subscription = former.subscription;
     this.assignor = former.assignor;
     this.state = former.state;
     this.assigned = former.assigned;
@@ -100,5 +104,9 @@ export class ConsumerMember {
   end(): void {
     this.#session?.cancel();
     this.#rebalance?.cancel();
+  }
+
+  #describe(): string {
+    return JSON.stringify([this.topicNames, this.topicRegex]);
   }
 }

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MillraceError } from '../../../kernel/index.ts';
 import type { GroupAdmin, GroupHolder, LogStore, TopicPartition } from '../../../streams/index.ts';
 import { readAssignment, readSubscription } from '../../../streams/kafka-protocol/index.ts';
@@ -42,6 +43,7 @@ export class GroupCoordinator {
       settings: DEFAULT_CONSUMER_SETTINGS,
       topics: () => this.#log.topics.list().filter((topic) => !topic.internal),
       compile: compileRegex,
+      pause: nextTurn,
     };
   }
 

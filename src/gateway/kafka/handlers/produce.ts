@@ -29,11 +29,14 @@ const ZSTD_FROM_VERSION = 7;
  * connection, which is the only way to tell.
  */
 export function produceHandler({ streams, topics }: Broker): Handler<typeof Produce> {
-  const append = (topic: TopicInfo, { index, records }: PartitionData, request: Request, version: number) => {
-    const wrong = whatIsWrong(records, request.transactionalId, version);
+  const append = (topic: TopicInfo, data: PartitionData, request: Request, context: RequestContext) => {
+    const { index, records } = data;
+    const wrong = whatIsWrong(records, request.transactionalId, context.version);
     if (wrong) return Promise.reject(new KafkaError(wrong[0], wrong[1]));
     const acks = request.acks === 0 ? 'memory' : 'disk';
-    return streams.produce({ topic: topic.name, partition: index, batch: records!, acks });
+    const release = context.hold();
+    const input = { topic: topic.name, partition: index, batch: records!, acks } as const;
+    return streams.produce(release ? { ...input, release } : input);
   };
 
   const produce = async (data: TopicData, request: Request, context: RequestContext) => {
@@ -41,7 +44,7 @@ export function produceHandler({ streams, topics }: Broker): Handler<typeof Prod
     const partitionResponses = await Promise.all(
       data.partitionData.map((partition) =>
         topic
-          ? append(topic, partition, request, context.version).then(
+          ? append(topic, partition, request, context).then(
               (result) => appended(partition.index, result),
               (error: unknown) => refused(partition.index, error),
             )

@@ -30,7 +30,7 @@ export interface Step {
 export class Session {
   readonly #parts: SessionParts;
   #principal: Principal | undefined;
-  #endsAtMs = Number.POSITIVE_INFINITY;
+  #endsAtMs: number;
   #mechanism: string | undefined;
   #exchange: ScramExchange | undefined;
   /** After version 0 of SaslHandshake, tokens come as frames of their own instead of in SaslAuthenticate. */
@@ -39,6 +39,7 @@ export class Session {
   constructor(parts: SessionParts) {
     this.#parts = parts;
     this.#principal = parts.principal;
+    this.#endsAtMs = parts.principal?.expiresAtMs ?? Number.POSITIVE_INFINITY;
   }
 
   /** undefined before the client has authenticated, and when the time of that is over. */
@@ -80,7 +81,9 @@ export class Session {
   #done(principal: Principal): number {
     const now = this.#parts.clock.now();
     const before = this.#principal;
-    if (before && before.kind !== 'local' && before.id !== principal.id) {
+    // Who a connection is by itself gives way to who it says it is.
+    const byItself = before?.kind === 'local' || before?.kind === 'certificate';
+    if (before && !byItself && before.id !== principal.id) {
       throw new KafkaError('SASL_AUTHENTICATION_FAILED', 'A connection stays with the user it began with.');
     }
     this.#principal = principal;
