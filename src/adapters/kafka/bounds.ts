@@ -105,6 +105,16 @@ export class Bounds {
     });
   }
 
+  /** Asks the leaders only what is stable: the rest is known, or follows from it. */
+  async refreshStable(places: readonly TopicPartition[]): Promise<void> {
+    const found = await this.list(places, AT.latest, 'committed');
+    places.forEach((place, index) => {
+      const stable = found[index]?.offset;
+      if (stable !== undefined)
+        this.note(place, { logStartOffset: 0, lastStableOffset: stable, highWatermark: stable });
+    });
+  }
+
   /** One offset a partition by its time; undefined for those without a leader. Offset -1: there is none. */
   async list(
     places: readonly TopicPartition[],

@@ -95,15 +95,19 @@ export class CommitTransaction {
     const rounds = roundsOf(plan, this.#spillBatch(plan));
     const places = new Map(rounds.flat().map(({ place }) => [placeKey(place), place]));
     try {
+      const results = new Array<AppendResult>(plan.appends.length);
+      const spilled = rounds.some((round) => round.some(({ place }) => place.topic === this.#spill.topic));
       await Promise.all([
         places.size > 0 && this.#calls.addPartitions(this.#transactionalId, producer, [...places.values()]),
         this.#calls.addOffsets(this.#transactionalId, producer, plan.who.group),
       ]);
-      const results = new Array<AppendResult>(plan.appends.length);
-      const spilled = rounds.some((round) => round.some(({ place }) => place.topic === this.#spill.topic));
-      if (!spilled) {
-        await Promise.all([this.#produce(rounds, plan, results), this.#commitOffsets(plan, undefined)]);
-      } else await this.#commitOffsets(plan, await this.#produce(rounds, plan, results));
+      const produced = this.#produce(rounds, plan, results);
+      const committed = spilled
+        ? produced.then((spilledAt) => this.#commitOffsets(plan, spilledAt))
+        : this.#commitOffsets(plan, undefined);
+      // Both come to their end: nothing of a transaction is under way any more when it is ended.
+      const ends = await Promise.allSettled([produced, committed]);
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
       progress.ending = true;
       await this.#calls.end(this.#transactionalId, producer, 'commit');
       return results;

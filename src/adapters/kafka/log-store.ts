@@ -394,12 +394,13 @@ class Store implements LogStore {
     const last = new Map(results.map((one) => [placeKey(one), one]));
     const hidden = (): AppendResult[] =>
       [...last.values()].filter((one) => (this.#bounds.get(one)?.lastStableOffset ?? 0) <= one.lastOffset);
-    const endMs = performance.now() + withinMs;
-    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 20)) {
-      const waiting = hidden();
-      if (waiting.length === 0 || performance.now() > endMs) return;
-      await this.#bounds.refresh(waiting).catch(() => undefined);
-      if (hidden().length > 0) await delay(pauseMs, undefined, { ref: false });
+    const beganMs = performance.now();
+    for (;;) {
+      await this.#bounds.refreshStable(hidden()).catch(() => undefined);
+      const waitedMs = performance.now() - beganMs;
+      if (waitedMs > withinMs || hidden().length === 0) return;
+      // Markers take a few milliseconds: asked often at first, then less and less.
+      await delay(Math.max(1, waitedMs / 8), undefined, { ref: false });
     }
   }
 

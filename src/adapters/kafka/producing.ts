@@ -79,6 +79,7 @@ async function produceAt(
   const all = (reason: unknown): Settled[] => batches.map((batch) => [batch, { status: 'rejected', reason }]);
   try {
     if (leader < 0) cluster.leaderOf(batches[0]!);
+    // By the connection of the transaction's other calls: brokers refuse for a moment what they check at the same time.
     const purpose = transactionalId === null ? 'produce' : 'transactions';
     const answer = await cluster.call(leader, purpose, Produce, PRODUCE, {
       transactionalId,
