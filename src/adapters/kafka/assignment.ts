@@ -56,6 +56,7 @@ const FENCING = [
 /** How often a transaction is begun anew while the group is being shared out and this assignment stays. */
 const TRIES = 5;
 const VISIBLE_WITHIN_MS = 200;
+const SETTLED_WITHIN_MS = 5_000;
 /** A transaction that is under way is let to its end before the group moves on, if it does not take too long. */
 const QUIESCE_WITHIN_MS = 2_000;
 const TURN_MS = 5;
@@ -202,6 +203,13 @@ export function createHolding(parts: HoldingParts): Holding {
     return results;
   };
 
+  /** What hides it after its own markers are written is another producer's open transaction, which may take any time. */
+  const shown = async (results: readonly AppendResult[]): Promise<void> => {
+    if (await parts.visible(results, VISIBLE_WITHIN_MS)) return;
+    await transaction!.settled(SETTLED_WITHIN_MS).catch(() => undefined);
+    await parts.visible(results, 0);
+  };
+
   /** Shares one transaction. Resolves to undefined when another member's generation counts now. */
   const commitTogether = async (commits: readonly CheckedCommit[]): Promise<AppendResult[] | undefined> => {
     for (let tries = 1; ; tries++) {
@@ -210,7 +218,7 @@ export function createHolding(parts: HoldingParts): Holding {
       const progress = { ending: false };
       try {
         const results = await (transacting = run(commits, progress));
-        await parts.visible(results, VISIBLE_WITHIN_MS);
+        await shown(results);
         return results;
       } catch (error) {
         // Whether it was committed is not known: what is known of positions and states may be behind.

@@ -119,6 +119,11 @@ export class CommitTransaction {
     }
   }
 
+  /** Resolves when the last one's markers are written, or it takes longer than that. */
+  async settled(withinMs: number): Promise<void> {
+    if (this.#producer) await this.#calls.settled(this.#transactionalId, this.#producer, withinMs);
+  }
+
   async #abort(producer: ProducerIdentity): Promise<void> {
     await this.#calls.end(this.#transactionalId, producer, 'abort').catch(() => undefined);
   }

@@ -31,8 +31,11 @@ export interface GroupParts {
   checkAppend(append: AppendInput): Promise<CheckedAppend>;
   /** Positions that this process has committed. */
   committed(offsets: readonly OffsetCommit[]): void;
-  /** Waits, no longer than that, until readers of committed records see what was appended. Places are the cluster's. */
-  visible(results: readonly AppendResult[], withinMs: number): Promise<void>;
+  /**
+   * Waits, no longer than that, until readers of committed records see what was appended; resolves to whether they do. Places
+   * are the cluster's.
+   */
+  visible(results: readonly AppendResult[], withinMs: number): Promise<boolean>;
   /** Lets so much time go by. */
   turn(ms: number): Promise<void>;
 }

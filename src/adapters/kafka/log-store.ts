@@ -390,7 +390,7 @@ class Store implements LogStore {
   }
 
   /** Others' open transactions may hold back for longer what was committed. */
-  async #visible(results: readonly AppendResult[], withinMs: number): Promise<void> {
+  async #visible(results: readonly AppendResult[], withinMs: number): Promise<boolean> {
     const last = new Map(results.map((one) => [placeKey(one), one]));
     const hidden = (): AppendResult[] =>
       [...last.values()].filter((one) => (this.#bounds.get(one)?.lastStableOffset ?? 0) <= one.lastOffset);
@@ -398,7 +398,8 @@ class Store implements LogStore {
     for (;;) {
       await this.#bounds.refreshStable(hidden()).catch(() => undefined);
       const waitedMs = performance.now() - beganMs;
-      if (waitedMs > withinMs || hidden().length === 0) return;
+      if (hidden().length === 0) return true;
+      if (waitedMs > withinMs) return false;
       // Markers take a few milliseconds: asked often at first, then less and less.
       await delay(Math.max(1, waitedMs / 8), undefined, { ref: false });
     }

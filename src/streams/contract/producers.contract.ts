@@ -254,10 +254,10 @@ export function transactionContract(make: MakeStore): void {
   it('tells what is known of transactional ids', async (t) => {
     const { store, clock } = await make(t);
     await makeTopic(store);
-    const { producer, end } = await begin(store, 'x', 1_000);
+    const { producer, end } = await begin(store, 'x', 60_000);
     await store.groups.setOffsets('g', [{ ...T1, offset: 3, done: [] }], { producer });
     const open = {
-      ...{ transactionalId: 'x', ...producer, timeoutMs: 1_000 },
+      ...{ transactionalId: 'x', ...producer, timeoutMs: 60_000 },
       ...{ state: 'ongoing', startedMs: clock.now(), partitions: [T0, T1], groups: ['g'] },
     };
     assert.deepEqual(store.producers.transaction('x'), open);
