@@ -34,8 +34,8 @@ export interface KafkaCluster extends AsyncDisposable {
   kill(node: number): Promise<void>;
   /** Starts a node that was killed, over the data it left, and waits until it serves. */
   restart(node: number): Promise<void>;
-  /** Stops a node in its tracks: its connections stay open, nobody answers. */
-  pause(node: number): void;
+  /** Stops a node in its tracks: its connections stay open, nobody answers. Resolves when that is so. */
+  pause(node: number): Promise<void>;
   resume(node: number): void;
   /** Runs one of Kafka's own tools by its class, such as `org.apache.kafka.tools.TopicCommand`; answers with its stdout. */
   tool(mainClass: string, arguments_: readonly string[]): Promise<string>;
@@ -102,7 +102,13 @@ export async function startKafka(options: KafkaClusterOptions = {}): Promise<Kaf
       start(node);
       await ready(node);
     },
-    pause: (node) => void running.get(node)!.kill('SIGSTOP'),
+    async pause(node) {
+      running.get(node)!.kill('SIGSTOP');
+      const asked = (): Promise<number> => listedBrokers(plan.clientPorts[node]!, true).catch(() => 0);
+      for (const until = Date.now() + READY_WITHIN_MS; (await asked()) > 0; ) {
+        if (Date.now() > until) throw new Error(`Kafka's node ${node} does not stand still.`);
+      }
+    },
     resume: (node) => void running.get(node)!.kill('SIGCONT'),
     async tool(mainClass, arguments_) {
       const run = promisify(execFile);
