@@ -19,6 +19,8 @@ export interface ModelWatchDetails {
       readonly version: string;
       readonly now: LabelDetails;
       readonly last: LabelDetails | null;
+      readonly decayed: string | null;
+      readonly biased: string | null;
     }[];
   } | null;
   readonly release: { readonly id: string; readonly to: string; readonly stage: string } | null;
@@ -38,6 +40,9 @@ interface LabelDetails {
   readonly precision: number | null;
   readonly recall: number | null;
   readonly auc: number | null;
+  readonly mae: number | null;
+  readonly rmse: number | null;
+  readonly r2: number | null;
 }
 
 /** Columns that are shown: those that differ most. */
@@ -74,16 +79,29 @@ export function renderModelWatch(
     ]);
     parts.push(table(['column', 'psi', 'missing', 'out of range', 'drifts because of'], rows, columns));
   }
-  const labelled = (labels?.versions ?? []).map(({ version, now, last }) => {
-    const { labels: count, accuracy, precision, recall, auc } = last ?? now;
-    return [version, String(count), ...[accuracy, precision, recall, auc].map(figure)];
-  });
-  if (labelled.length > 0) {
-    parts.push(table(['by labels', 'labels', 'accuracy', 'precision', 'recall', 'auc'], labelled, columns));
-  }
+  parts.push(...renderLabels(labels?.versions ?? [], columns));
   if (release) {
     const rows = [[release.id, release.to, release.stage]];
     parts.push(table(['release', 'version', 'stage'], rows, columns));
   }
   return parts;
+}
+
+const OF_CLASSES = ['accuracy', 'precision', 'recall', 'auc'] as const;
+const OF_VALUES = ['mae', 'rmse', 'r2'] as const;
+
+/** Models predict classes or values; the figures of the other are not there. */
+function renderLabels(
+  versions: NonNullable<ModelWatchDetails['labels']>['versions'],
+  columns: number,
+): string[] {
+  if (versions.length === 0) return [];
+  const ofValues = versions.some(({ now, last }) => (last ?? now).mae !== null);
+  const metrics = ofValues ? OF_VALUES : OF_CLASSES;
+  const rows = versions.map(({ version, now, last, decayed, biased }) => {
+    const shown = last ?? now;
+    const said = [decayed && `${decayed} decayed`, biased && `unlike: ${biased}`].filter(Boolean).join('; ');
+    return [version, String(shown.labels), ...metrics.map((metric) => figure(shown[metric])), said || '-'];
+  });
+  return [table(['by labels', 'labels', ...metrics, 'found'], rows, columns)];
 }

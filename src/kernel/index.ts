@@ -73,6 +73,7 @@ export {
   type ModelFairness,
   type ModelGates,
   type ModelLabels,
+  type ModelLiveLabels,
   type ModelMetric,
   type ModelMetricGate,
   type ModelOperations,

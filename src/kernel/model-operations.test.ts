@@ -43,6 +43,24 @@ describe('how a model is operated', () => {
     );
   });
 
+  it('is refused where its metrics or its labels cannot be had', () => {
+    const watch = { labels: { from: 's', key: 'k', label: 'l' } };
+    const cases: readonly (readonly [Json, RegExp])[] = [
+      [{ gates: { label: 'l', metrics: { auc: {}, rmse: {} } } }, /rmse is of a value, and auc of a class/],
+      [{ watch, release: { live: { labels: { metrics: { r2: {}, f1: {} } } } } }, /r2 is of a value, and f1/],
+      [{ release: { live: { labels: {} } } }, /live\/labels needs watch\.labels/],
+      [{ release: { canary: { kind: 'ab' } } }, /canary needs watch\.labels/],
+      [{ watch, release: { live: { labels: { fairness: {} } } } }, /needs watch\.labels\.groups/],
+      [{ release: { canary: { by: 'luck' } } }, /by must be one of accuracy, precision/],
+    ];
+    for (const [operations, expected] of cases) {
+      assert.throws(
+        () => readModelOperations(operations),
+        (error: Error) => isMillraceError(error, 'INVALID_INPUT') && expected.test(error.message),
+      );
+    }
+  });
+
   it('is checked again where it comes in a manifest', () => {
     const { watch, ...rest } = DEFAULT_OPERATIONS;
     const given = { ...rest, watch: { ...watch, psi: 'much' }, release: null } as unknown as Json;

@@ -46,6 +46,8 @@ export interface ModelLabels extends ModelTruth {
   readonly groups: readonly string[];
   /** How much worse than in training a metric may be before that is a decay. */
   readonly margin: number;
+  /** How far groups may be apart before that is a bias. */
+  readonly bias: ModelFairness;
 }
 
 export const MODEL_METRICS = [
@@ -123,6 +125,8 @@ export interface ModelRelease {
     readonly kind: 'canary' | 'ab';
     /** Percent of the traffic. */
     readonly weight: number;
+    /** Metric by which an A/B test must be better; null: the first of `live.labels`, or what is taken where none is named. */
+    readonly by: ModelMetric | null;
   };
   /** How long the version is watched after it has taken all traffic. */
   readonly watch: ModelStage;
@@ -133,14 +137,26 @@ export interface ModelRelease {
     readonly drift: boolean;
     /** Least share of shadow answers that are like the current version's; null: told, not judged. */
     readonly agreement: number | null;
-    /** Share of right decisions by delayed labels, and by how much it may be worse; null: not judged. */
-    readonly labels: { readonly margin: number; readonly leastRows: number } | null;
+    /** Metrics of delayed labels; null: not judged. */
+    readonly labels: ModelLiveLabels | null;
   };
   readonly lookMs: number;
   /** Probability that a version as good as the current one is stopped, all gates, stages and looks together. */
   readonly falseStops: number;
   /** How sure a gate must be that a version is not worse, beyond the margin, before it lets it pass. */
   readonly confidence: number;
+}
+
+/** What delayed labels must show of a version while it has traffic. */
+export interface ModelLiveLabels {
+  /** How much worse than the current version a metric may be that is not named. */
+  readonly margin: number;
+  /** Labels of each version that a verdict needs. */
+  readonly leastRows: number;
+  /** None: accuracy where labels are 0 and 1, r2 where they are other values. */
+  readonly metrics: readonly ModelMetricGate[];
+  /** Of the groups of `watch.labels`; null: not judged. */
+  readonly fairness: ModelFairness | null;
 }
 
 export type RetrainTrigger =
@@ -155,6 +171,14 @@ export interface ModelRetraining {
   /** The latest rows that are learnt from. */
   readonly mostRows: number;
   readonly leastRows: number;
+  /** What a retraining because of drift waits for: rows of the new period. */
+  readonly fresh: {
+    readonly rows: number;
+    /** How much later than its prediction a row comes; null: as late as `watch.labels` have come. */
+    readonly afterMs: number | null;
+    /** How long it waits at most. */
+    readonly atMostMs: number;
+  };
   /** What is learnt, and how. */
   readonly spec: Json;
 }
@@ -177,6 +201,7 @@ export function readModelOperations(value: Json): ModelOperations {
     release: readRelease(root.group('release', RELEASE)),
     retrain: root.has('retrain') ? readRetraining(root.group('retrain', RETRAIN)) : null,
   };
+  checkLabels(operations, problems);
   if (problems.length === 0) return operations;
   const message = problems.map(({ path, message: each }) => `${path || '/'} ${each}`).join('; ');
   throw new MillraceError('INVALID_INPUT', `How the model is operated cannot be used: ${message}.`, {
@@ -185,11 +210,11 @@ export function readModelOperations(value: Json): ModelOperations {
 }
 
 const WATCH = ['window', 'falseAlarms', 'psi', 'missing', 'outOfRange', 'learn', 'labels'];
-const LABELS = ['from', 'key', 'label', 'output', 'threshold', 'within', 'groups', 'margin'];
+const LABELS = ['from', 'key', 'label', 'output', 'threshold', 'within', 'groups', 'margin', 'bias'];
 const GATES = ['heldBack', 'label', 'output', 'threshold', 'metrics', 'latency', 'fairness', 'rows'];
 const STAGE = ['for', 'rows', 'atMost'];
 const RELEASE = ['shadow', 'canary', 'watch', 'live', 'look', 'falseStops', 'confidence'];
-const RETRAIN = ['on', 'from', 'rows', 'least', 'spec'];
+const RETRAIN = ['on', 'from', 'rows', 'least', 'fresh', 'spec'];
 
 function readWatch(watch: Reader): ModelWatch {
   const window = watch.group('window', ['rows', 'every', 'least']);
@@ -220,6 +245,16 @@ const readLabels = (labels: Reader): ModelLabels => ({
   withinMs: labels.duration('within', 30 * 24 * HOUR_MS),
   groups: labels.texts('groups'),
   margin: labels.number('margin', 0.02, 0, 1),
+  bias: readFairness(labels.group('bias', ['of', 'gap', 'margin']), 'group', 'accuracy'),
+});
+
+const FAIRNESS_OF = ['selection', 'truePositives', 'falsePositives', 'accuracy'] as const;
+
+const readFairness = (fairness: Reader, by: string, of: ModelFairness['of']): ModelFairness => ({
+  by,
+  of: fairness.oneOf('of', FAIRNESS_OF, of),
+  gap: fairness.number('gap', 0.1, 0, 1),
+  margin: fairness.number('margin', 0.05, 0, 1),
 });
 
 function readGates(gates: Reader): ModelGates {
@@ -233,32 +268,34 @@ function readGates(gates: Reader): ModelGates {
       gates.has('metrics') || gates.has('heldBack')
         ? gates.required('label')
         : (gates.text('label', '') ?? ''),
-    metrics: MODEL_METRICS.filter((metric) => metrics.has(metric)).map((metric) =>
-      readMetric(metrics, metric),
-    ),
+    metrics: readMetrics(metrics, 0.02),
     latency: {
       p99Ms: latency.has('p99') ? latency.duration('p99', 0) : null,
       slowerBy: latency.number('slowerBy', 1.5, 1, 1000),
     },
-    fairness: gates.has('fairness')
-      ? {
-          by: fairness.required('by'),
-          of: fairness.oneOf('of', ['selection', 'truePositives', 'falsePositives', 'accuracy'], 'selection'),
-          gap: fairness.number('gap', 0.1, 0, 1),
-          margin: fairness.number('margin', 0.05, 0, 1),
-        }
-      : null,
+    fairness: gates.has('fairness') ? readFairness(fairness, fairness.required('by'), 'selection') : null,
     leastRows: gates.number('rows', 200, 10, 1e9),
   };
 }
 
-function readMetric(metrics: Reader, metric: ModelMetric): ModelMetricGate {
+/** All of a class, or all of a value: a model predicts one of them. */
+function readMetrics(metrics: Reader, margin: number): readonly ModelMetricGate[] {
+  const named = MODEL_METRICS.filter((metric) => metrics.has(metric));
+  const value = named.find((metric) => VALUE_METRICS.has(metric));
+  const other = named.find((metric) => !VALUE_METRICS.has(metric));
+  if (value && other) {
+    metrics.problem(value, `is of a value, and ${other} of a class: a model predicts one of them`);
+  }
+  return named.map((metric) => readMetric(metrics, metric, margin));
+}
+
+function readMetric(metrics: Reader, metric: ModelMetric, margin: number): ModelMetricGate {
   const side = LOWER_IS_BETTER.has(metric) ? 'atMost' : 'atLeast';
   const gate = metrics.group(metric, [side, 'margin', 'relative']);
   return {
     metric,
     limit: gate.has(side) ? gate.number(side, 0, -1e300, 1e300) : null,
-    margin: gate.number('margin', 0.02, 0, 1e300),
+    margin: gate.number('margin', margin, 0, 1e300),
     relative: gate.flag('relative', true),
   };
 }
@@ -273,15 +310,15 @@ function readStage(stage: Reader, forMs: number): ModelStage {
 
 function readRelease(release: Reader): ModelRelease {
   const shadow = release.group('shadow', [...STAGE, 'share']);
-  const canary = release.group('canary', [...STAGE, 'kind', 'weight']);
+  const canary = release.group('canary', [...STAGE, 'kind', 'weight', 'by']);
   const live = release.group('live', ['slowerBy', 'errors', 'drift', 'agreement', 'labels']);
-  const labels = live.group('labels', ['margin', 'rows']);
   return {
     shadow: { ...readStage(shadow, 60_000), share: shadow.number('share', 1, 0.001, 1) },
     canary: {
       ...readStage(canary, 300_000),
       kind: canary.oneOf('kind', ['canary', 'ab'], 'canary'),
       weight: canary.number('weight', 10, 0.01, 99.99),
+      by: canary.has('by') ? canary.oneOf('by', MODEL_METRICS, 'accuracy') : null,
     },
     watch: readStage(release.group('watch', STAGE), 600_000),
     live: {
@@ -290,7 +327,7 @@ function readRelease(release: Reader): ModelRelease {
       drift: live.flag('drift', true),
       agreement: live.has('agreement') ? live.number('agreement', 1, 0, 1) : null,
       labels: live.has('labels')
-        ? { margin: labels.number('margin', 0.02, 0, 1), leastRows: labels.number('rows', 500, 10, 1e9) }
+        ? readLiveLabels(live.group('labels', ['margin', 'rows', 'metrics', 'fairness']))
         : null,
     },
     lookMs: release.duration('look', 10_000),
@@ -299,10 +336,36 @@ function readRelease(release: Reader): ModelRelease {
   };
 }
 
+function readLiveLabels(labels: Reader): ModelLiveLabels {
+  const margin = labels.number('margin', 0.02, 0, 1e300);
+  const fairness = labels.group('fairness', ['of', 'gap', 'margin']);
+  return {
+    margin,
+    leastRows: labels.number('rows', 500, 10, 1e9),
+    metrics: readMetrics(labels.group('metrics', MODEL_METRICS), margin),
+    fairness: labels.has('fairness') ? readFairness(fairness, 'group', 'selection') : null,
+  };
+}
+
+/** What judges by labels needs to be told where they come from. */
+function checkLabels({ watch, release }: ModelOperations, problems: InputProblem[]): void {
+  const { live, canary } = release;
+  const needs = (path: string, what: string): void =>
+    void problems.push({ path: `/release/${path}`, message: `needs ${what}` });
+  if (live.labels && !watch.labels) needs('live/labels', 'watch.labels: where the truth comes from');
+  if (canary.kind === 'ab' && !watch.labels)
+    needs('canary', 'watch.labels: an A/B test is decided by labels');
+  if (live.labels?.fairness && watch.labels?.groups.length === 0) {
+    needs('live/labels/fairness', 'watch.labels.groups: the columns that group the rows');
+  }
+}
+
 function readRetraining(retrain: Reader): ModelRetraining {
   const triggers = retrain.list('on');
   const on = triggers.flatMap((_, index) => readTrigger(retrain.item('on', index)));
   if (on.length === 0) retrain.problem('on', 'needs one trigger or more: drift, records or cron');
+  const leastRows = retrain.number('least', 1000, 10, 10_000_000);
+  const fresh = retrain.group('fresh', ['rows', 'after', 'atMost']);
   const spec = retrain.raw('spec');
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
     retrain.problem('spec', 'must be an object: what is learnt, and how');
@@ -311,7 +374,12 @@ function readRetraining(retrain: Reader): ModelRetraining {
     on,
     stream: retrain.required('from'),
     mostRows: retrain.number('rows', 100_000, 10, 10_000_000),
-    leastRows: retrain.number('least', 1000, 10, 10_000_000),
+    leastRows,
+    fresh: {
+      rows: fresh.number('rows', Math.ceil(leastRows / 5), 0, 10_000_000),
+      afterMs: fresh.has('after') ? fresh.duration('after', 0) : null,
+      atMostMs: fresh.duration('atMost', 30 * 24 * HOUR_MS),
+    },
     spec: spec ?? {},
   };
 }

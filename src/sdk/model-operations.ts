@@ -23,6 +23,8 @@ export interface LabelOptions extends TruthOptions {
   readonly groups?: readonly string[];
   /** How much lower than in training a metric may be before that is a decay; default 0.02. */
   readonly margin?: number;
+  /** When groups are treated so unlike that a record says so: default `{ of: 'accuracy', gap: 0.1 }`. */
+  readonly bias?: GroupOptions;
 }
 
 export interface WatchOptions {
@@ -51,24 +53,34 @@ export interface MetricOptions {
 type GoodMetric = 'accuracy' | 'precision' | 'recall' | 'f1' | 'auc' | 'averagePrecision' | 'r2';
 type LossMetric = 'brier' | 'logLoss' | 'mae' | 'rmse';
 
+/** What should be alike in all groups. */
+export interface GroupOptions {
+  /** `'selection'` is the share of rows decided 1. */
+  readonly of?: 'selection' | 'truePositives' | 'falsePositives' | 'accuracy';
+  /** Largest difference between two groups, default 0.1. */
+  readonly gap?: number;
+  readonly margin?: number;
+}
+
+/** Metrics of classes, or of values: a model predicts one of them. */
+export type MetricsOptions = {
+  readonly [metric in GoodMetric]?: MetricOptions & { readonly atLeast?: number };
+} & {
+  readonly [metric in LossMetric]?: MetricOptions & { readonly atMost?: number };
+};
+
 export interface GateOptions extends TruthOptions {
   /** Path of held-back rows, CSV or NDJSON, from the app's folder. */
   readonly heldBack?: string;
   /** Column of these rows that is the truth. */
   readonly label?: string;
-  readonly metrics?: { readonly [metric in GoodMetric]?: MetricOptions & { readonly atLeast?: number } } & {
-    readonly [metric in LossMetric]?: MetricOptions & { readonly atMost?: number };
-  };
+  readonly metrics?: MetricsOptions;
   /** `slowerBy`: how many times as long as the current version it may take, default 1.5. */
   readonly latency?: { readonly p99?: Duration; readonly slowerBy?: number };
-  readonly fairness?: {
+  /** Default `of`: `'selection'`. */
+  readonly fairness?: GroupOptions & {
     /** Column that groups the held-back rows. */
     readonly by: string;
-    /** What should be alike in all groups; default `'selection'`, the share of rows decided 1. */
-    readonly of?: 'selection' | 'truePositives' | 'falsePositives' | 'accuracy';
-    /** Largest difference between two groups, default 0.1. */
-    readonly gap?: number;
-    readonly margin?: number;
   };
   /** Held-back rows that a metric needs; default 200. */
   readonly rows?: number;
@@ -86,7 +98,12 @@ export interface ReleaseOptions {
   /** The new version answers too, and its answers are compared, not returned. Default for `'1m'`, of all predictions. */
   readonly shadow?: StageOptions & { readonly share?: number };
   /** Default 10 % for `'5m'`. An `'ab'` test must show by labels that the version is better. */
-  readonly canary?: StageOptions & { readonly kind?: 'canary' | 'ab'; readonly weight?: number };
+  readonly canary?: StageOptions & {
+    readonly kind?: 'canary' | 'ab';
+    readonly weight?: number;
+    /** Metric by which an A/B test must be better; default: the first of `live.labels`, or accuracy, or r2 of values. */
+    readonly by?: GoodMetric | LossMetric;
+  };
   /** How long it is watched once it has all traffic; default `'10m'`. */
   readonly watch?: StageOptions;
   readonly live?: {
@@ -94,7 +111,14 @@ export interface ReleaseOptions {
     readonly errors?: number;
     readonly drift?: boolean;
     readonly agreement?: number;
-    readonly labels?: { readonly margin?: number; readonly rows?: number };
+    /** What delayed labels must show. Default metrics: accuracy, or r2 where labels are other values than 0 and 1. */
+    readonly labels?: {
+      readonly margin?: number;
+      readonly rows?: number;
+      readonly metrics?: MetricsOptions;
+      /** Of the groups of `watch.labels`; default `of`: `'selection'`. */
+      readonly fairness?: GroupOptions;
+    };
   };
   /** How often the live gates are looked at; default `'10s'`. */
   readonly look?: Duration;
@@ -124,6 +148,11 @@ export interface RetrainOptions {
   /** The latest rows that are learnt from, default 100,000; with fewer than `least`, default 1,000, it waits. */
   readonly rows?: number;
   readonly least?: number;
+  /**
+   * What a retraining because of drift waits for, so that it learns the new period: so many rows of it (default a fifth of `least`),
+   * known from when as late as labels have come so far (or `after`); default `atMost` `'30d'`.
+   */
+  readonly fresh?: { readonly rows?: number; readonly after?: Duration; readonly atMost?: Duration };
   /** What is learnt, and how: the algorithm, the label, settings. */
   readonly spec: { readonly algorithm: string; readonly label?: string; readonly [setting: string]: unknown };
 }

@@ -149,6 +149,30 @@ describe('the Kafka door', () => {
     other.close();
   });
 
+  it('reads no more of a connection than its bound of what is not answered, and goes on when it is', async () => {
+    started.length = 0;
+    const limits = { unansweredBytes: 8000 };
+    const registry = createHandlerRegistry([handler]);
+    const narrow = createKafkaDoor({ host: '127.0.0.1', port: 0, clock, ...parts, registry, limits });
+    await narrow.start();
+    const [many, other] = [testClient(narrow.address), testClient(narrow.address)];
+    const groups = Array.from({ length: 6 }, (_, index) => `held and proceeded ${index}${'x'.repeat(3000)}`);
+    const calls = groups.map((group) => many.call(Heartbeat, 0, heartbeat(group)));
+    await until(() => started.length === 3);
+    for (let round = 0; round < 20; round++) await other.call(Heartbeat, 0, heartbeat('meanwhile'));
+    const begun = () => started.filter((group) => group.startsWith('held')).length;
+    assert.equal(begun(), 3, 'the third passes the bound');
+    for (const [index, group] of groups.entries()) {
+      await until(() => held.has(group));
+      held.get(group)!();
+      await until(() => begun() >= Math.min(groups.length, index + 4));
+    }
+    await Promise.all(calls);
+    many.close();
+    other.close();
+    await narrow.stop(AbortSignal.timeout(1000));
+  });
+
   it('gives back what a connection held that ended in the middle', async () => {
     for (let round = 0; round < 5; round++) {
       const broken = testClient(door.address);

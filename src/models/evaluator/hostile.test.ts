@@ -138,6 +138,12 @@ describe('a hostile model', () => {
       'MODEL_UNSUPPORTED',
       /bytes/,
     );
+    const vast = { type: 'float32', dims: [2 ** 50, 1, 0], data: new Float32Array() } as const;
+    const kernel = named('k', floats([1, 1, 3], [1, 0, -1]));
+    for (const walker of [node('Conv', ['vast', 'k'], ['y']), node('ReduceSum', ['vast'], ['y'])]) {
+      const initializers = [named('vast', vast), kernel];
+      refuses({ ...graphOf([walker], ['y']), initializers }, 'MODEL_UNSUPPORTED', /an empty tensor of/);
+    }
     const tree = node(
       'TreeEnsembleRegressor',
       ['x'],

@@ -47,6 +47,7 @@ export class Budget {
       if (!(size >= 0 && Number.isInteger(size))) throw misfit(`a tensor of ${show(dims)}`);
     }
     const count = elementCount(dims);
+    if (count === 0) refuseVast(dims);
     this.take(count * bytesPerElement(type));
     return arrayOf(type, count);
   }
@@ -67,6 +68,16 @@ export class Budget {
       throw beyond(`more than ${this.limits.operations} operations in one run`);
     }
   }
+}
+
+/** Places along the sizes that are not zero, in a tensor that has no elements. */
+const MOST_EMPTY_PLACES = 2 ** 24;
+
+/** A tensor of [2^53, 0] takes no memory, and whoever walks along its first dim never comes to an end. */
+export function refuseVast(dims: readonly number[]): void {
+  let places = 1;
+  for (const size of dims) if (size !== 0) places *= size;
+  if (!(places <= MOST_EMPTY_PLACES)) throw beyond(`an empty tensor of ${show(dims)}`);
 }
 
 function beyond(what: string): Error {

@@ -1,6 +1,6 @@
 import { isMillraceError } from '../../kernel/index.ts';
-import type { Value } from '../tensor.ts';
-import type { Budget } from './limits.ts';
+import { isTensor, type Value } from '../tensor.ts';
+import { type Budget, refuseVast } from './limits.ts';
 import type { Kernel, NodeFacts, SubGraph } from './operator.ts';
 import { misfit } from './shapes.ts';
 
@@ -100,6 +100,8 @@ export function runKernel(
   values: readonly (Value | undefined)[],
 ): readonly (Value | undefined)[] {
   try {
+    for (const value of values)
+      if (value && isTensor(value) && value.data.length === 0) refuseVast(value.dims);
     return kernel(values);
   } catch (error) {
     if (isMillraceError(error) || !(error instanceof Error) || error.message.startsWith('node ')) throw error;

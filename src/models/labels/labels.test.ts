@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { type Json, readModelOperations, seededRandom } from '../../kernel/index.ts';
 import { logisticModel } from '../operations/logistic.support.ts';
 import { operated, type Surroundings } from '../operations/operations.support.ts';
-import { addLabel, emptyCounts, findDecay, metricsOf } from './live-metrics.ts';
+import { addLabel, emptyCounts } from './label-counts.ts';
+import { findDecay, metricsOf } from './live-metrics.ts';
 import { createPending } from './pending.ts';
 
 /** A score that is its only input, so that the truth can be made to fit. */
@@ -81,6 +82,34 @@ describe('delayed labels', () => {
         ['decay.ended', undefined],
       ],
     );
+  });
+
+  it('tell of groups that are treated unlike, once, and when that is over', async () => {
+    await using under = await fraud();
+    await under.prepare();
+    for (const unfair of [false, true, true, false]) {
+      const rows = Array.from({ length: 1000 }, (_, at) => ({
+        logit: at % 2 === 0 ? 2 : -2,
+        region: Math.floor(at / 2) % 2,
+      }));
+      const keys = rows.map((_, at) => `payment ${at}`);
+      await under.models.predict('fraud', rows, { keys });
+      // In one region every fourth decision is wrong.
+      const labels = rows.map(({ logit, region }, at) => {
+        const wrong = at % 20 === 0 || (unfair && region === 1 && at % 4 === 2);
+        return { payment: keys[at]!, fraud: logit > 0 !== wrong };
+      });
+      await under.publish(labels);
+    }
+    const facts = under.told.filter(({ type }) => type.startsWith('bias'));
+    assert.deepEqual(
+      facts.map(({ type, of }) => [type, of]),
+      [
+        ['bias.detected', 'accuracy'],
+        ['bias.ended', 'accuracy'],
+      ],
+    );
+    assert.equal((facts[0]!.lowest as { readonly group: string }).group, 'region=1');
   });
 
   it('find their predictions after a restart', async () => {
@@ -173,7 +202,10 @@ describe('live metrics', () => {
         // In the middle of bins: then there is nothing that binning could lose.
         const scored = list.map(([bin, truth]) => ({ score: (bin + 0.5) / 100, truth: truth ? 1 : 0 }));
         let right = 0;
-        for (const { score, truth } of scored) if (addLabel(counts, score, truth, 0.5)) right++;
+        for (const { score, truth } of scored) {
+          addLabel(counts, score, truth, 0.5);
+          if (score >= 0.5 === (truth === 1)) right++;
+        }
         const metrics = metricsOf(counts);
         assert.equal(metrics.accuracy, right / list.length);
         const positives = scored.filter(({ truth }) => truth === 1);

@@ -14,16 +14,21 @@ import {
 import type { Streams } from '../../streams/index.ts';
 import { truthOf } from '../operations/rows.ts';
 import type { Metrics, VersionRecord } from '../registry/records.ts';
+import { type GapVerdict, judgeGap } from '../releases/fairness.ts';
+import type { Labelled } from '../releases/live.ts';
 import { type Batch, type ColumnSource, columnsOf, valueAt } from '../watch/columns.ts';
+import { addDelay, type Delays, delayOf } from './delays.ts';
 import {
+  addDecision,
   addLabel,
+  type Decisions,
   emptyCounts,
-  findDecay,
+  emptyDecisions,
+  isClass,
   type LabelCounts,
-  type LiveMetrics,
   labelsIn,
-  metricsOf,
-} from './live-metrics.ts';
+} from './label-counts.ts';
+import { findDecay, type LiveMetrics, type MetricsBefore, metricsOf } from './live-metrics.ts';
 import { createPending, type PendingPredictions } from './pending.ts';
 
 /** Rows that a version has answered, with the keys that labels will name. */
@@ -48,6 +53,8 @@ export interface LabelledVersion {
   readonly groups: { readonly [group: string]: LiveMetrics };
   /** The metric that is lower than in training. */
   readonly decayed: string | null;
+  /** The two groups that are too far apart. */
+  readonly biased: string | null;
 }
 
 export interface LabelStatus {
@@ -65,6 +72,8 @@ export interface Labels extends Service {
   observe(call: KeyedCall): void;
   /** Undefined where the model says nothing of labels. */
   show(model: string): LabelStatus | undefined;
+  /** Within how long nine of ten labels came, in ms; zero where none have. */
+  delayOf(model: string): number;
   settled(): Promise<void>;
 }
 
@@ -74,7 +83,7 @@ export interface LabelsOptions {
     of(model: string): ModelOperations;
   };
   readonly version: (model: string, version: string) => Promise<VersionRecord>;
-  readonly labelled: (model: string, version: string, right: boolean) => void;
+  readonly labelled: (model: string, labelled: Labelled) => void;
   readonly streams: Streams;
   readonly state: StateStore;
   readonly blobs: BlobStore;
@@ -91,15 +100,20 @@ const CAPACITY = 500_000;
 const WINDOW = 1000;
 const MOST_VERSIONS = 200;
 const MOST_GROUPS = 100;
+/** Labels that have come by the time that a new period is said to be known. */
+const MOST_LABELS = 0.9;
 const TABLE = 'models.labels';
 
 interface VersionCounts {
   now: LabelCounts;
   last: LabelCounts | null;
   readonly groups: { [group: string]: LabelCounts };
+  /** Of the window, by group. */
+  nowGroups: { [group: string]: Decisions };
   /** Metrics of training, or of the first window where training told none. */
-  before: { accuracy?: number | null; auc?: number | null } | null;
+  before: MetricsBefore | null;
   decayed: string | null;
+  biased: string | null;
 }
 
 /** What is stored of a model, in one document: positions and what was counted up to them belong together. */
@@ -109,6 +123,7 @@ interface Joined {
   readonly versions: string[];
   readonly groups: string[];
   readonly counts: { [version: string]: VersionCounts };
+  readonly delays: Delays;
 }
 
 interface Joiner {
@@ -127,7 +142,9 @@ export function createLabels(options: LabelsOptions): Labels {
   const joinerOf = (model: string): Joiner => {
     let joiner = joiners.get(model);
     if (!joiner) {
-      const joined: Joined = { positions: null, unmatched: 0, versions: [], groups: [], counts: {} };
+      const joined: Joined = {
+        ...{ positions: null, unmatched: 0, versions: [], groups: [], counts: {}, delays: [] },
+      };
       joiner = { joined, pending: createPending(CAPACITY), dirty: false };
       joiners.set(model, joiner);
     }
@@ -137,7 +154,7 @@ export function createLabels(options: LabelsOptions): Labels {
   const load = async (model: string): Promise<void> => {
     const joiner = joinerOf(model);
     const stored = (await state.get(TABLE, model))?.value as unknown as Joined | undefined;
-    if (stored) Object.assign(joiner.joined, stored);
+    if (stored) Object.assign(joiner.joined, stored, { counts: mapValues(stored.counts, whole) });
     for (const { key } of await blobs.list(folderOf(model), { limit: 1000 })) {
       joiner.pending.load(Number(key.slice(key.lastIndexOf('/') + 1)), await blobs.get(key));
     }
@@ -159,7 +176,10 @@ export function createLabels(options: LabelsOptions): Labels {
     const found = joined.counts[version];
     if (found) return found;
     const { metrics } = await options.version(model, version);
-    const made = { now: emptyCounts(), last: null, groups: {}, before: beforeOf(metrics), decayed: null };
+    const made: VersionCounts = {
+      ...{ now: emptyCounts(), last: null, groups: {}, nowGroups: {} },
+      ...{ before: beforeOf(metrics), decayed: null, biased: null },
+    };
     joined.counts[version] = made;
     return made;
   };
@@ -179,14 +199,19 @@ export function createLabels(options: LabelsOptions): Labels {
       joined.unmatched++;
       return;
     }
+    addDelay(joined.delays, clock.now() - waiting.timeMs);
     const counts = await countsOf(model, joined, version);
-    const right = addLabel(counts.now, waiting.score, truth, labels.threshold);
-    const group = joined.groups[waiting.group];
-    if (group !== undefined && group !== '') {
+    const { score } = waiting;
+    const { threshold } = labels;
+    addLabel(counts.now, score, truth, threshold);
+    const group = joined.groups[waiting.group] ?? '';
+    if (group !== '') {
       counts.groups[group] ??= emptyCounts();
-      addLabel(counts.groups[group], waiting.score, truth, labels.threshold);
+      addLabel(counts.groups[group], score, truth, threshold);
+      counts.nowGroups[group] ??= emptyDecisions();
+      if (isClass(truth)) addDecision(counts.nowGroups[group], score >= threshold, truth);
     }
-    options.labelled(model, version, right);
+    options.labelled(model, { version, score, truth, threshold, group });
     if (labelsIn(counts.now) >= WINDOW) await closeWindow(model, version, counts, labels);
   };
 
@@ -196,15 +221,27 @@ export function createLabels(options: LabelsOptions): Labels {
     counts: VersionCounts,
     labels: ModelLabels,
   ): Promise<void> => {
-    const full = counts.now;
+    const { now: full, nowGroups: groups } = counts;
     counts.now = emptyCounts();
+    counts.nowGroups = {};
     counts.last = full;
-    if (!counts.before) {
-      const { accuracy, auc } = metricsOf(full);
-      counts.before = { accuracy, auc };
-      return;
-    }
-    const decay = findDecay(full, counts.before, labels.margin, operations.of(model).watch.falseAlarms);
+    // Decay and bias share the false alarms of a window.
+    const falseAlarms = operations.of(model).watch.falseAlarms / 2;
+    if (labels.groups.length > 0) await lookForBias(model, version, counts, groups, labels, falseAlarms);
+    if (counts.before) return lookForDecay(model, version, counts, full, labels, falseAlarms);
+    const { accuracy, auc, r2 } = metricsOf(full);
+    counts.before = { accuracy, auc, r2 };
+  };
+
+  const lookForDecay = async (
+    model: string,
+    version: string,
+    counts: VersionCounts,
+    full: LabelCounts,
+    labels: ModelLabels,
+    falseAlarms: number,
+  ): Promise<void> => {
+    const decay = findDecay(full, counts.before!, labels.margin, falseAlarms);
     const metric = decay?.metric ?? null;
     if ((metric === null) === (counts.decayed === null)) return;
     counts.decayed = metric;
@@ -216,6 +253,27 @@ export function createLabels(options: LabelsOptions): Labels {
       metrics: metricsOf(full) as unknown as Json,
       before: counts.before as unknown as Json,
       ...(decay ? { metric: decay.metric } : {}),
+    };
+    await facts.record('millrace.drift', model, fact);
+  };
+
+  const lookForBias = async (
+    model: string,
+    version: string,
+    counts: VersionCounts,
+    groups: { readonly [group: string]: Decisions },
+    { bias }: ModelLabels,
+    falseAlarms: number,
+  ): Promise<void> => {
+    const found = judgeGap(groups, bias, { falseStop: falseAlarms, confidence: 1 - falseAlarms });
+    const biased = found.verdict === 'fail' ? pairOf(found.widest!) : null;
+    if ((biased === null) === (counts.biased === null)) return;
+    counts.biased = biased;
+    const fact = {
+      type: biased === null ? 'bias.ended' : 'bias.detected',
+      id: `${model}@${version}/bias-${clock.now()}`,
+      ...{ model, version, of: bias.of, allowed: bias.gap },
+      ...(found.widest ? ({ ...found.widest } as unknown as { [field: string]: Json }) : {}),
     };
     await facts.record('millrace.drift', model, fact);
   };
@@ -288,24 +346,51 @@ export function createLabels(options: LabelsOptions): Labels {
         versions: Object.entries(joined.counts).map(versionView),
       };
     },
+    delayOf: (model) => delayOf(joiners.get(model)?.joined.delays ?? [], MOST_LABELS),
     settled: () => inTurn(look),
   };
 }
 
 const folderOf = (model: string): string => `models/labels/${sha256(model).slice(0, 32)}/`;
 
-function beforeOf({ accuracy, auc }: Metrics): VersionCounts['before'] {
-  if (accuracy === undefined && auc === undefined) return null;
-  return { ...(accuracy === undefined ? {} : { accuracy }), ...(auc === undefined ? {} : { auc }) };
+function beforeOf({ accuracy, auc, r2, rSquared }: Metrics): VersionCounts['before'] {
+  const before = { accuracy, auc, r2: r2 ?? rSquared };
+  const known = Object.entries(before).filter(([, value]) => value !== undefined);
+  return known.length === 0 ? null : Object.fromEntries(known);
 }
 
-function versionView([version, { now, last, groups, decayed }]: [string, VersionCounts]): LabelledVersion {
+const pairOf = ({ lowest, highest }: NonNullable<GapVerdict['widest']>): string =>
+  `${lowest.group}, ${highest.group}`;
+
+function mapValues<Value, Result>(
+  values: { readonly [name: string]: Value },
+  map: (value: Value) => Result,
+): { [name: string]: Result } {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
+}
+
+/** What an earlier version of the platform stored has fewer figures: windows begin anew where any is missing. */
+function whole(stored: VersionCounts): VersionCounts {
+  const counts = (each: LabelCounts): LabelCounts => (each.truths ? each : emptyCounts());
+  return {
+    ...stored,
+    now: counts(stored.now),
+    last: stored.last && counts(stored.last),
+    groups: mapValues(stored.groups, counts),
+    nowGroups: stored.nowGroups ?? {},
+    biased: stored.biased ?? null,
+  };
+}
+
+function versionView([version, counts]: [string, VersionCounts]): LabelledVersion {
+  const { now, last, groups, decayed, biased } = counts;
   return {
     version,
     now: metricsOf(now),
     last: last && metricsOf(last),
-    groups: Object.fromEntries(Object.entries(groups).map(([group, counts]) => [group, metricsOf(counts)])),
+    groups: mapValues(groups, metricsOf),
     decayed,
+    biased,
   };
 }
 

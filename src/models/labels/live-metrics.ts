@@ -1,81 +1,25 @@
+import type { ModelMetric } from '../../kernel/index.ts';
 import { normalUpperQuantile } from '../statistics/special.ts';
+import { estimateOf } from './estimates.ts';
+import { BINS, decisionsIn, type LabelCounts, labelsIn } from './label-counts.ts';
 
-/** Predictions whose truth is known, in bins of their scores: a few hundred numbers, whatever goes through. Plain JSON. */
-export interface LabelCounts {
-  readonly positives: number[];
-  readonly negatives: number[];
-  /** By decision and truth. */
-  truePositives: number;
-  falsePositives: number;
-  falseNegatives: number;
-  trueNegatives: number;
-  sumScores: number;
-  /** Of squared and absolute differences between score and truth. */
-  sumSquares: number;
-  sumAbsolute: number;
-  /** Truths that are neither 0 nor 1: the model predicts a value. */
-  values: number;
-}
-
-const BINS = 100;
-
-export function emptyCounts(): LabelCounts {
-  return {
-    positives: new Array<number>(BINS).fill(0),
-    negatives: new Array<number>(BINS).fill(0),
-    truePositives: 0,
-    falsePositives: 0,
-    falseNegatives: 0,
-    trueNegatives: 0,
-    sumScores: 0,
-    sumSquares: 0,
-    sumAbsolute: 0,
-    values: 0,
-  };
-}
-
-/** Scores within 0 and 1 lie in even bins; others are squeezed into them, in their order. */
-function binOf(score: number): number {
-  const within = score >= 0 && score <= 1 ? score : 0.5 + score / (2 * (1 + Math.abs(score)));
-  return Math.min(BINS - 1, Math.max(0, Math.floor(within * BINS)));
-}
-
-/** Counts a prediction and its truth; answers whether the decision was right. */
-export function addLabel(counts: LabelCounts, score: number, truth: number, threshold: number): boolean {
-  counts.sumScores += score;
-  counts.sumSquares += (score - truth) ** 2;
-  counts.sumAbsolute += Math.abs(score - truth);
-  if (truth !== 0 && truth !== 1) {
-    counts.values++;
-    return false;
-  }
-  const bin = binOf(score);
-  const decided = score >= threshold;
-  if (truth === 1) counts.positives[bin] = counts.positives[bin]! + 1;
-  else counts.negatives[bin] = counts.negatives[bin]! + 1;
-  if (decided) counts[truth === 1 ? 'truePositives' : 'falsePositives']++;
-  else counts[truth === 1 ? 'falseNegatives' : 'trueNegatives']++;
-  return decided === (truth === 1);
-}
-
-/** How many truths were counted. */
-export function labelsIn(counts: LabelCounts): number {
-  const { truePositives, falsePositives, falseNegatives, trueNegatives, values } = counts;
-  return truePositives + falsePositives + falseNegatives + trueNegatives + values;
-}
-
-/** What the counts say; null where a figure has no meaning yet. */
+/** What the counts say; null where a figure has no meaning, or none yet. */
 export interface LiveMetrics {
   readonly labels: number;
   readonly accuracy: number | null;
   readonly precision: number | null;
   readonly recall: number | null;
+  readonly f1: number | null;
   /** From bins of a hundredth: two scores in one bin count as equal. */
   readonly auc: number | null;
+  readonly averagePrecision: number | null;
   /** Expected calibration error: how far scores are from the share of positives, bin by bin (Naeini and others, 2015). */
   readonly calibrationError: number | null;
   readonly brier: number | null;
-  readonly meanAbsoluteError: number | null;
+  readonly logLoss: number | null;
+  readonly mae: number | null;
+  readonly rmse: number | null;
+  readonly r2: number | null;
   /** Share of rows decided 1, of positive ones, of negative ones. */
   readonly selection: number | null;
   readonly truePositives: number | null;
@@ -84,36 +28,33 @@ export interface LiveMetrics {
 
 export function metricsOf(counts: LabelCounts): LiveMetrics {
   const { truePositives: tp, falsePositives: fp, falseNegatives: fn, trueNegatives: tn, values } = counts;
-  const [positives, negatives] = [tp + fn, fp + tn];
-  const classes = positives + negatives;
-  const labels = classes + values;
+  const classes = decisionsIn(counts);
+  const ofClass = (metric: ModelMetric): number | null =>
+    values > 0 ? null : numberOrNull(estimateOf(metric, counts).value);
+  const ofValue = (metric: ModelMetric): number | null =>
+    values > 0 ? numberOrNull(estimateOf(metric, counts).value) : null;
   return {
-    labels,
+    labels: labelsIn(counts),
     accuracy: share(tp + tn, classes),
     precision: share(tp, tp + fp),
-    recall: share(tp, positives),
-    auc: aucOf(counts),
+    recall: share(tp, tp + fn),
+    f1: ofClass('f1'),
+    auc: ofClass('auc'),
+    averagePrecision: ofClass('averagePrecision'),
     calibrationError: calibrationError(counts, classes),
-    brier: values > 0 ? null : share(counts.sumSquares, classes),
-    meanAbsoluteError: values > 0 ? share(counts.sumAbsolute, labels) : null,
+    brier: ofClass('brier'),
+    logLoss: ofClass('logLoss'),
+    mae: ofValue('mae'),
+    rmse: ofValue('rmse'),
+    r2: ofValue('r2'),
     selection: share(tp + fp, classes),
-    truePositives: share(tp, positives),
-    falsePositives: share(fp, negatives),
+    truePositives: share(tp, tp + fn),
+    falsePositives: share(fp, fp + tn),
   };
 }
 
+const numberOrNull = (value: number): number | null => (Number.isFinite(value) ? value : null);
 const share = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole);
-
-function aucOf({ positives, negatives }: LabelCounts): number | null {
-  let [area, below] = [0, 0];
-  let total = 0;
-  for (let bin = 0; bin < BINS; bin++) {
-    area += positives[bin]! * (below + negatives[bin]! / 2);
-    below += negatives[bin]!;
-    total += positives[bin]!;
-  }
-  return total === 0 || below === 0 ? null : area / (total * below);
-}
 
 function calibrationError({ positives, negatives }: LabelCounts, classes: number): number | null {
   if (classes === 0) return null;
@@ -125,42 +66,37 @@ function calibrationError({ positives, negatives }: LabelCounts, classes: number
   return error / classes;
 }
 
+/** What a decay is judged by: figures without a unit, so that one margin fits all models. */
+export const DECAY_METRICS = ['auc', 'accuracy', 'r2'] as const;
+type DecayMetric = (typeof DECAY_METRICS)[number];
+
+/** What the metrics were in training. */
+export type MetricsBefore = { readonly [metric in DecayMetric]?: number | null };
+
 /** A metric that is surely lower than it was. */
 export interface Decay {
-  readonly metric: 'accuracy' | 'auc';
+  readonly metric: DecayMetric;
   readonly value: number;
   readonly before: number;
 }
 
 /**
- * Whether accuracy or AUC are lower than before by more than the margin, with a probability of at most `falseAlarms` that this is
- * chance. The error of an AUC is Hanley and McNeil's (1982), of an accuracy Agresti and Coull's (1998).
+ * Whether accuracy or AUC, or R² of values, are lower than before by more than the margin, with a probability of at most
+ * `falseAlarms` that this is chance.
  */
 export function findDecay(
   counts: LabelCounts,
-  before: { readonly accuracy?: number | null; readonly auc?: number | null },
+  before: MetricsBefore,
   margin: number,
   falseAlarms: number,
 ): Decay | undefined {
   const now = metricsOf(counts);
   const z = normalUpperQuantile(falseAlarms / 2);
-  const { truePositives: tp, falseNegatives: fn, falsePositives: fp, trueNegatives: tn } = counts;
-  for (const metric of ['auc', 'accuracy'] as const) {
-    const [value, was] = [now[metric], before[metric]];
-    if (value === null || was == null) continue;
-    const error = metric === 'auc' ? aucError(value, tp + fn, fp + tn) : shareError(value, now.labels);
-    if (value + z * error < was - margin) return { metric, value, before: was };
+  for (const metric of DECAY_METRICS) {
+    const was = before[metric];
+    if (now[metric] === null || was == null) continue;
+    const { value, standardError } = estimateOf(metric, counts);
+    if (value + z * standardError < was - margin) return { metric, value, before: was };
   }
   return undefined;
-}
-
-function aucError(auc: number, positives: number, negatives: number): number {
-  const [q1, q2] = [auc / (2 - auc), (2 * auc * auc) / (1 + auc)];
-  const spread = auc * (1 - auc) + (positives - 1) * (q1 - auc * auc) + (negatives - 1) * (q2 - auc * auc);
-  return Math.sqrt(Math.max(0, spread) / (positives * negatives));
-}
-
-function shareError(value: number, size: number): number {
-  const adjusted = (value * size + 2) / (size + 4);
-  return Math.sqrt((adjusted * (1 - adjusted)) / (size + 4));
 }

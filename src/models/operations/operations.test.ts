@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isMillraceError, readModelOperations, seededRandom } from '../../kernel/index.ts';
+import { DEFAULT_SERVING } from '../service.ts';
 import { type Logistic, logisticModel, logisticReference } from './logistic.support.ts';
 import { operated } from './operations.support.ts';
 import { parseRows, scoreOf, truthOf } from './rows.ts';
@@ -190,5 +191,23 @@ describe('held-back rows', () => {
     assert.equal(scoreOf({ label: 'no', probabilities: { no: 0.8, yes: 0.2 } }, 'probabilities.no'), 0.8);
     assert.equal(scoreOf({ risk: [0.3] }, 'risk'), 0.3);
     assert.ok(Number.isNaN(scoreOf({ risk: null }, null)));
+  });
+
+  it('is not released by metrics of what it does not predict', async () => {
+    await using under = await operated();
+    await under.register('price', withReference(GOOD));
+    const { version } = await under.models.register('price', {
+      ...{ bytes: withReference(SIMILAR), serving: DEFAULT_SERVING, by: 'test' },
+      metrics: { rmse: 3, rSquared: 0.5 },
+    });
+    const gates = { label: 'price', metrics: { auc: {} } };
+    await under.operations.set('price', readModelOperations({ gates }));
+    await assert.rejects(
+      under.operations.release('price', version, 'test'),
+      (error: Error) =>
+        isMillraceError(error, 'INVALID_INPUT') &&
+        /predicts values.*Name mae, rmse or r2/.test(error.message),
+    );
+    assert.equal(under.operations.releases.active('price'), undefined);
   });
 });

@@ -6,6 +6,7 @@ import {
   DEFAULT_OPERATIONS,
   type Facts,
   type Ids,
+  MillraceError,
   type ModelManifest,
   type ModelOperations,
   type ModelTruth,
@@ -21,6 +22,7 @@ import type { Streams } from '../../streams/index.ts';
 import { createLabels, type Labels } from '../labels/labels.ts';
 import type { VersionRecord } from '../registry/records.ts';
 import { PRODUCTION } from '../registry/registry.ts';
+import { unfit } from '../releases/live-labels.ts';
 import type { ReleaseRecord } from '../releases/record.ts';
 import { createReleases, type Releases } from '../releases/releases.ts';
 import { judgeSchema } from '../releases/schema-gate.ts';
@@ -185,6 +187,8 @@ export function createOperations(options: OperationsOptions): Operations {
   const release: Operations['release'] = async (model, reference, by, { id, heldBack } = {}) => {
     registry.require(model);
     const settings = settingsOf(store.of(model), heldBack);
+    const next = await version(model, reference);
+    checkFits(settings, next);
     return releases.begin({ model, version: reference, by, settings, ...(id === undefined ? {} : { id }) });
   };
 
@@ -192,6 +196,7 @@ export function createOperations(options: OperationsOptions): Operations {
     ...options,
     operations: store,
     release,
+    labelDelay: labels.delayOf,
     releaseOf: (model, id) => releases.get(model, id),
   });
 
@@ -267,6 +272,16 @@ function settingsOf({ gates, release }: ModelOperations, heldBack: string | unde
   const { metrics, latency, fairness, leastRows } = gates ?? NO_GATES;
   const settings = { ...release, gates: { metrics, latency, fairness, leastRows } };
   return heldBack === undefined ? settings : { ...settings, heldBack };
+}
+
+/** A gate whose metric is of something else than the version predicts would stop it at the end of a long day. Throws INVALID_INPUT. */
+function checkFits(settings: ReleaseSettings, { model, version, metrics }: VersionRecord): void {
+  const found = unfit(settings, metrics);
+  if (!found) return;
+  const { metric, predicts } = found;
+  const fitting = predicts === 'values' ? 'mae, rmse or r2' : 'accuracy, auc, logLoss or another of classes';
+  const message = `The version ${version} of '${model}' predicts ${predicts}, as its metrics tell, and ${metric} is of the other. Name ${fitting} in gates.metrics and release.live.labels.metrics.`;
+  throw new MillraceError('INVALID_INPUT', message);
 }
 
 /** Gates that need rows cannot pass without them; where none does, the live stages judge alone. */

@@ -1,9 +1,17 @@
-import type { ModelFairness, ModelMetricGate, Random } from '../../kernel/index.ts';
+import {
+  type ModelFairness,
+  type ModelMetric,
+  type ModelMetricGate,
+  type Random,
+  VALUE_METRICS,
+} from '../../kernel/index.ts';
+import { addDecision, type Decisions, emptyDecisions, isClass } from '../labels/label-counts.ts';
 import { bootstrap, type Estimate } from './bootstrap.ts';
+import { judgeGap } from './fairness.ts';
 import { judgeLatency, latencyHistogram, p99LimitVerdict } from './latency.ts';
 import { higherIsBetter, type Predicted, prepareMetric } from './metrics.ts';
 import type { ReleaseSettings } from './settings.ts';
-import { type Certainty, figure, type GateResult, judgeAtLeast, percent, type Verdict } from './verdict.ts';
+import { type Certainty, figure, type GateResult, judgeAtLeast, type Verdict } from './verdict.ts';
 
 /** What a version answered to the held-back rows. */
 export interface Answers {
@@ -69,6 +77,8 @@ function judgeMetrics(
 ): GateResult[] {
   if (gates.metrics.length === 0) return [];
   const { labels, candidate, current, kind } = heldBack;
+  const misfits = gates.metrics.flatMap(({ metric }) => misfitOf(metric, labels));
+  if (misfits.length > 0) return misfits;
   const statistics = gates.metrics.flatMap(({ metric }) => {
     const mine = prepareMetric(metric, predicted(labels, candidate));
     const before = current ? prepareMetric(metric, predicted(labels, current)) : () => Number.NaN;
@@ -89,6 +99,16 @@ function judgeMetrics(
     }
     return results;
   });
+}
+
+/** A metric that has no meaning for these labels would be a figure all the same. */
+function misfitOf(metric: ModelMetric, labels: Float64Array): GateResult[] {
+  // Accuracy is of classes, however many there are.
+  if (VALUE_METRICS.has(metric) || metric === 'accuracy') return [];
+  const row = labels.findIndex((label) => !isClass(label));
+  if (row < 0) return [];
+  const reason = `${metric} is of the classes 0 and 1, and the label of row ${row + 1} is ${labels[row]}: name mae, rmse or r2 instead.`;
+  return [{ gate: metric, verdict: 'fail', reason }];
 }
 
 const predicted = (labels: Float64Array, { decisions, scores }: Answers): Predicted => ({
@@ -131,69 +151,19 @@ function judgeDifference(
   return { gate: `${metric} against the current version`, verdict, reason };
 }
 
-interface Group {
-  readonly name: string;
-  readonly rate: number;
-  readonly size: number;
-}
-
-/** Rows of a group that its rate must be made of. */
-const LEAST_OF_GROUP = 30;
-
-/** The two groups that are furthest apart, of those with enough rows; the others are left out, and named in the reason. */
+/** The widest gap between two groups; rows without an answer are decided 0. */
 export function judgeFairness(
   { labels, groups, candidate }: Pick<HeldBack, 'labels' | 'groups' | 'candidate'>,
-  { by, of, gap, margin }: ModelFairness,
+  fairness: ModelFairness,
   certainty: Certainty,
 ): GateResult {
-  const gate = `fairness by ${by}`;
-  const all = groups ? rates(labels, groups, candidate, of) : [];
-  const [large, small] = [
-    all.filter((each) => each.size >= LEAST_OF_GROUP),
-    all.filter((each) => each.size < LEAST_OF_GROUP),
-  ];
-  if (large.length < 2) {
-    const reason = `Fewer than two groups of '${by}' have ${LEAST_OF_GROUP} rows that count for ${of}.`;
-    return { gate, verdict: 'not enough data', reason };
+  const counted: { [group: string]: Decisions } = Object.create(null);
+  for (const [row, group] of (groups ?? []).entries()) {
+    counted[group] ??= emptyDecisions();
+    addDecision(counted[group], candidate.decisions[row] === 1, labels[row]!);
   }
-  const sorted = large.toSorted((a, b) => a.rate - b.rate);
-  const [lowest, highest] = [sorted[0]!, sorted.at(-1)!];
-  const difference = highest.rate - lowest.rate;
-  const standardError = Math.sqrt(variance(lowest) + variance(highest));
-  // The widest of all pairs is looked at, so each pair may fail falsely only in its share of the cases.
-  const pairs = (large.length * (large.length - 1)) / 2;
-  const verdict = judgeAtLeast(-difference, standardError, -gap, margin, {
-    ...certainty,
-    falseStop: certainty.falseStop / pairs,
-  });
-  const reason = `${of}: ${percent(lowest.rate)} of '${lowest.name}', ${percent(highest.rate)} of '${highest.name}', a gap of ${figure(difference)} ± ${figure(standardError)}; at most ${figure(gap)} is asked for.${small.length > 0 ? ` Left out, with too few rows: ${small.map((each) => `'${each.name}'`).join(', ')}.` : ''}`;
-  return { gate, verdict, reason };
-}
-
-/** Agresti and Coull's: two hits and two misses added, so that a rate of 0 or 1 is not taken for certain. */
-function variance({ rate, size }: Group): number {
-  const adjusted = (rate * size + 2) / (size + 4);
-  return (adjusted * (1 - adjusted)) / (size + 4);
-}
-
-function rates(
-  labels: Float64Array,
-  groups: readonly string[],
-  { decisions }: Answers,
-  of: ModelFairness['of'],
-): Group[] {
-  const found = new Map<string, { hits: number; size: number }>();
-  for (let row = 0; row < labels.length; row++) {
-    const counts =
-      of === 'selection' || of === 'accuracy' || labels[row] === (of === 'truePositives' ? 1 : 0);
-    const name = groups[row]!;
-    let group = found.get(name);
-    if (!group) found.set(name, (group = { hits: 0, size: 0 }));
-    if (!counts) continue;
-    group.size++;
-    if (of === 'accuracy' ? decisions[row] === labels[row] : decisions[row] === 1) group.hits++;
-  }
-  return [...found].map(([name, { hits, size }]) => ({ name, size, rate: size === 0 ? 0 : hits / size }));
+  const { verdict, reason } = judgeGap(counted, fairness, certainty);
+  return { gate: `fairness by ${fairness.by}`, verdict, reason };
 }
 
 function judgeLatencies(heldBack: HeldBack, { gates }: ReleaseSettings, certainty: Certainty): GateResult[] {

@@ -1,16 +1,18 @@
+import {
+  addDecision,
+  addLabel,
+  type Decisions,
+  emptyCounts,
+  emptyDecisions,
+  isClass,
+  type LabelCounts,
+} from '../labels/label-counts.ts';
 import { normalTail, normalUpperQuantile } from '../statistics/special.ts';
 import { STAGES } from './held-back.ts';
 import { addLatency, judgeLatency, type LatencyHistogram, latencyHistogram } from './latency.ts';
+import { judgeBetter, judgeLabels } from './live-labels.ts';
 import type { ReleaseSettings } from './settings.ts';
-import {
-  type Certainty,
-  figure,
-  type GateResult,
-  judgeAtLeast,
-  percent,
-  surelyLarger,
-  type Verdict,
-} from './verdict.ts';
+import { type Certainty, type GateResult, percent, surelyLarger, type Verdict } from './verdict.ts';
 
 /** What one version has shown in a stage; small, and plain JSON. */
 export interface Evidence {
@@ -19,9 +21,20 @@ export interface Evidence {
   /** Calls that failed, or whose answers were no finite numbers. */
   failedRows: number;
   readonly latency: LatencyHistogram;
-  /** Rows whose truth has come, and how many of them were right. */
-  labelled: number;
-  right: number;
+  /** Rows whose truth has come. */
+  readonly labels: LabelCounts;
+  /** The same by group, as far as groups are told apart. */
+  readonly groups: { [group: string]: Decisions };
+}
+
+/** A prediction whose truth has come. */
+export interface Labelled {
+  readonly version: string;
+  readonly score: number;
+  readonly truth: number;
+  readonly threshold: number;
+  /** Empty where groups are not told apart. */
+  readonly group: string;
 }
 
 /** What a stage of a release has shown. */
@@ -39,7 +52,7 @@ export interface StageEvidence {
 }
 
 export function emptyEvidence(): Evidence {
-  return { rows: 0, failedRows: 0, latency: latencyHistogram(), labelled: 0, right: 0 };
+  return { rows: 0, failedRows: 0, latency: latencyHistogram(), labels: emptyCounts(), groups: {} };
 }
 
 export function emptyStage(current: Evidence = emptyEvidence()): StageEvidence {
@@ -59,6 +72,14 @@ export function addCall(evidence: Evidence, rows: number, latencyMs: number, fai
   evidence.rows += rows;
   evidence.failedRows += failed;
   addLatency(evidence.latency, latencyMs);
+}
+
+/** The truth of one row. */
+export function addTruth(evidence: Evidence, { score, truth, threshold, group }: Labelled): void {
+  addLabel(evidence.labels, score, truth, threshold);
+  if (group === '' || !isClass(truth)) return;
+  evidence.groups[group] ??= emptyDecisions();
+  addDecision(evidence.groups[group], score >= threshold, truth);
 }
 
 /** Live gates of a stage. */
@@ -87,8 +108,8 @@ export function judgeLive(
     judgeErrors(evidence, live.errors, leastRows, certainty),
     judgeLatency(evidence.current.latency, evidence.candidate.latency, live.slowerBy, certainty),
     ...(evidence.watched ? [judgeStageDrift(evidence)] : []),
-    ...(labels ? [judgeLabels(evidence, labels, certainty)] : []),
-    ...(stage === 'canary' && canary.kind === 'ab' ? [judgeBetter(evidence, certainty)] : []),
+    ...(labels ? judgeLabels(evidence, labels, certainty) : []),
+    ...(stage === 'canary' && canary.kind === 'ab' ? [judgeBetter(evidence, settings, certainty)] : []),
     ...(stage !== 'shadow' || live.agreement === null
       ? []
       : [judgeAgreement(evidence, live.agreement, leastRows, certainty)]),
@@ -132,39 +153,6 @@ function judgeStageDrift({ driftWindows, drifted }: StageEvidence): GateResult {
   }
   if (driftWindows === 0) return { gate, verdict: 'not enough data', reason: 'No window is full yet.' };
   return { gate, verdict: 'pass', reason: `Nothing drifted in ${driftWindows} windows.` };
-}
-
-function judgeLabels(
-  { current, candidate }: StageEvidence,
-  { margin, leastRows }: { readonly margin: number; readonly leastRows: number },
-  certainty: Certainty,
-): GateResult {
-  const gate = 'labels';
-  const rate = ({ right, labelled }: Evidence) => right / Math.max(1, labelled);
-  const reason = `${percent(rate(candidate))} of ${candidate.labelled} labelled predictions are right, ${percent(rate(current))} of ${current.labelled} by the current version; worse by ${figure(margin)} does not matter.`;
-  if (Math.min(candidate.labelled, current.labelled) < leastRows) {
-    return { gate, verdict: 'not enough data', reason };
-  }
-  const { value, standardError } = rightness(candidate, current);
-  return { gate, verdict: judgeAtLeast(value, standardError, 0, margin, certainty), reason };
-}
-
-/** The difference of two shares of right answers (Agresti and Coull's variance: two hits and two misses added). */
-function rightness(candidate: Evidence, current: Evidence): { value: number; standardError: number } {
-  const variance = ({ right, labelled }: Evidence): number => {
-    const adjusted = (right + 2) / (labelled + 4);
-    return (adjusted * (1 - adjusted)) / (labelled + 4);
-  };
-  const value =
-    candidate.right / Math.max(1, candidate.labelled) - current.right / Math.max(1, current.labelled);
-  return { value, standardError: Math.sqrt(variance(candidate) + variance(current)) };
-}
-
-/** What an A/B test is for: not only no worse, but better. */
-function judgeBetter({ candidate, current }: StageEvidence, certainty: Certainty): GateResult {
-  const { value, standardError } = rightness(candidate, current);
-  const reason = `The share of right answers differs by ${figure(value)} ± ${figure(standardError)} (${candidate.labelled} and ${current.labelled} labels).`;
-  return { gate: 'better', verdict: judgeAtLeast(value, standardError, 0, 0, certainty), reason };
 }
 
 function judgeAgreement(

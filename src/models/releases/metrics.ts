@@ -79,13 +79,15 @@ function squaredError(
   weights: Float64Array | undefined,
 ): number {
   let [error, size, sum, squares] = [0, 0, 0, 0];
+  // The spread is that of the labels less any of them: of large labels, squares of their own would lose its digits.
+  const origin = labels[0] ?? 0;
   for (let row = 0; row < labels.length; row++) {
     const weight = weights ? weights[row]! : 1;
     const label = labels[row]!;
     error += weight * (scores[row]! - label) ** 2;
     size += weight;
-    sum += weight * label;
-    squares += weight * label * label;
+    sum += weight * (label - origin);
+    squares += weight * (label - origin) ** 2;
   }
   return metric === 'rmse' ? Math.sqrt(error / size) : 1 - error / (squares - (sum * sum) / size);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isMillraceError } from '../../kernel/index.ts';
+import { isMillraceError, type ModelMetric, seededRandom } from '../../kernel/index.ts';
 import { mortalStore } from '../mortal-store.support.ts';
 import type { ReleaseRecord } from './record.ts';
 import { CAREFUL, createWorld, FAULTS, type Fault } from './world.support.ts';
@@ -11,6 +11,12 @@ const HALF_HOUR = 30 * MINUTE;
 const last = (record: ReleaseRecord) => record.decisions.at(-1)!;
 const path = (record: ReleaseRecord): string[] =>
   record.decisions.map(({ decision, stage }) => `${stage}: ${decision}`);
+
+/** A row that is positive every other time, and was decided right or wrong. */
+function truth(version: string, right: boolean, at = 0) {
+  const truth = at % 2;
+  return { version, truth, score: right ? truth : 1 - truth, threshold: 0.5, group: '' };
+}
 
 describe('a release', () => {
   it('takes a good version through gates, shadow and canary into production, and watches it', async () => {
@@ -131,7 +137,7 @@ describe('a release', () => {
     const settings = {
       ...CAREFUL,
       canary: { ...CAREFUL.canary, kind: 'ab', weight: 50 },
-      live: { ...CAREFUL.live, labels: { margin: 0.02, leastRows: 100 } },
+      live: { ...CAREFUL.live, labels: { margin: 0.02, leastRows: 100, metrics: [], fairness: null } },
     } as const;
     for (const [rightNew, outcome] of [
       [0.96, 'promoting: advance'],
@@ -142,11 +148,94 @@ describe('a release', () => {
       await world.run(2 * MINUTE);
       assert.equal(world.releases.active('credit')?.stage, 'canary');
       for (let label = 0; label < 2000; label++) {
-        world.releases.labelled('credit', 'good', label % 100 < 90);
-        world.releases.labelled('credit', 'new', label % 100 < rightNew * 100);
+        world.releases.labelled('credit', truth('good', label % 100 < 90));
+        world.releases.labelled('credit', truth('new', label % 100 < rightNew * 100));
       }
       await world.run(6 * MINUTE);
       assert.match(path(await world.releases.get('credit', id)).join(' '), new RegExp(outcome));
+    }
+  });
+
+  it('judges by the metrics that are named, for values too, and what does not fit them stops it', async () => {
+    const labels = (metric: ModelMetric, limit: number | null = null) => ({
+      ...{ margin: 0.02, leastRows: 100, fairness: null },
+      metrics: [{ metric, limit, margin: 0.02, relative: true }],
+    });
+    const random = seededRandom(4);
+    /** Scores that rank well or badly, whatever is decided by them. */
+    const ranked = (version: string, noise: number) => {
+      const truth = random.integer(2);
+      const score = 0.25 + 0.5 * (truth * (1 - noise) + random.float() * noise);
+      return { version, truth, score, threshold: 0.9, group: '' };
+    };
+    const valued = (version: string, noise: number) => {
+      const truth = 1000 + random.float() * 10;
+      return { version, truth, score: truth + (random.float() - 0.5) * noise, threshold: 0, group: '' };
+    };
+    const cases = [
+      { settings: labels('auc'), row: ranked, noise: 0.5, old: 0.5, outcome: /canary: promote/, says: /./ },
+      {
+        settings: labels('auc'),
+        row: ranked,
+        noise: 1,
+        old: 0.5,
+        outcome: /canary: stop/,
+        says: /auc is 0\.5/,
+      },
+      { settings: labels('rmse', 1), row: valued, noise: 2, old: 2, outcome: /canary: promote/, says: /./ },
+      {
+        settings: labels('rmse', 1),
+        row: valued,
+        noise: 6,
+        old: 2,
+        outcome: /canary: stop/,
+        says: /rmse is/,
+      },
+      {
+        settings: labels('auc'),
+        row: valued,
+        noise: 2,
+        old: 2,
+        outcome: /canary: stop/,
+        says: /name mae, rmse or r2/,
+      },
+    ];
+    for (const { settings, row, noise, old, outcome, says } of cases) {
+      await using world = createWorld('none', 7, { ...CAREFUL, live: { ...CAREFUL.live, labels: settings } });
+      const { id } = await world.begin();
+      await world.run(2 * MINUTE);
+      for (let label = 0; label < 2000; label++) {
+        world.releases.labelled('credit', row('good', old));
+        world.releases.labelled('credit', row('new', noise));
+      }
+      await world.run(6 * MINUTE);
+      const record = await world.releases.get('credit', id);
+      assert.match(path(record).join(' '), outcome, last(record).reason);
+      assert.match(last(record).reason, says);
+    }
+  });
+
+  it('judges by labels whether groups are treated alike', async () => {
+    const fairness = { by: 'group', of: 'truePositives', gap: 0.1, margin: 0.05 } as const;
+    const labels = { margin: 0.02, leastRows: 100, metrics: [], fairness };
+    for (const [caught, outcome] of [
+      [0.9, /canary: promote/],
+      [0.6, /canary: stop/],
+    ] as const) {
+      await using world = createWorld('none', 7, { ...CAREFUL, live: { ...CAREFUL.live, labels } });
+      const { id } = await world.begin();
+      await world.run(2 * MINUTE);
+      for (let label = 0; label < 4000; label++) {
+        world.releases.labelled('credit', { ...truth('good', label % 20 > 1, label), group: 'region=south' });
+        const south = label % 40 < 20;
+        const right = south || label % 2 === 0 ? label % 20 > 1 : label % 20 < caught * 20;
+        const group = south ? 'region=south' : 'region=north';
+        world.releases.labelled('credit', { ...truth('new', right, label), group });
+      }
+      await world.run(6 * MINUTE);
+      const record = await world.releases.get('credit', id);
+      assert.match(path(record).join(' '), outcome, last(record).reason);
+      if (caught < 0.9) assert.match(last(record).reason, /fairness by labels: truePositives/);
     }
   });
 

@@ -9,6 +9,7 @@ import {
   type Service,
   type StateStore,
 } from '../../kernel/index.ts';
+import type { Labelled } from './live.ts';
 import { createReleaseStore, type Decision, type ReleaseRecord } from './record.ts';
 import { createReleaseRun, type ReleaseObservation, type ReleaseRun, type RunParts } from './run.ts';
 import type { ReleaseSettings } from './settings.ts';
@@ -48,7 +49,7 @@ export interface Releases extends Service {
   /** The run that wants to hear of a version, to compare answers and to watch drift. */
   watching(model: string, version: string): Pick<ReleaseRun, 'compared' | 'monitor' | 'record'> | undefined;
   /** A truth has come for a prediction of this version. */
-  labelled(model: string, version: string, right: boolean): void;
+  labelled(model: string, labelled: Labelled): void;
   /** Resolves when nothing is being decided at the moment. */
   settled(): Promise<void>;
 }
@@ -174,7 +175,7 @@ export function createReleases(options: ReleasesOptions): Releases {
       const found = runs.get(model);
       return found && (found.record.to === version || found.record.from === version) ? found : undefined;
     },
-    labelled: (model, version, right) => runs.get(model)?.labelled(version, right),
+    labelled: (model, labelled) => runs.get(model)?.labelled(labelled),
     async settled() {
       for (const each of [...runs.values()]) await each.settled();
     },

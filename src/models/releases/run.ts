@@ -6,9 +6,18 @@ import {
   signal,
   type Timer,
 } from '../../kernel/index.ts';
+import { labelsIn } from '../labels/label-counts.ts';
 import type { VersionRecord } from '../registry/records.ts';
 import type { Monitor } from '../watch/monitor.ts';
-import { addCall, emptyStage, judgeLive, type StageEvidence, stopShare } from './live.ts';
+import {
+  addCall,
+  addTruth,
+  emptyStage,
+  judgeLive,
+  type Labelled,
+  type StageEvidence,
+  stopShare,
+} from './live.ts';
 import type { Decision, ReleaseOutcome, ReleaseRecord, ReleaseStage, ReleaseStore } from './record.ts';
 import { type GateResult, overall, type Verdict } from './verdict.ts';
 
@@ -56,7 +65,7 @@ export interface ReleaseRun {
   observe(observation: ReleaseObservation): void;
   /** Rows that both versions answered, and how many alike. */
   compared(rows: number, alike: number): void;
-  labelled(version: string, right: boolean): void;
+  labelled(labelled: Labelled): void;
   promote(by: string): Promise<ReleaseRecord>;
   abort(by: string): Promise<ReleaseRecord>;
   stop(): void;
@@ -136,13 +145,11 @@ class Run implements ReleaseRun {
     this.#evidence.alike += alike;
   }
 
-  labelled(version: string, right: boolean): void {
+  labelled(labelled: Labelled): void {
     const { to, from } = this.#record;
     const { candidate, current } = this.#evidence;
-    const side = version === to ? candidate : version === from ? current : undefined;
-    if (!side) return;
-    side.labelled++;
-    if (right) side.right++;
+    if (labelled.version === to) addTruth(candidate, labelled);
+    else if (labelled.version === from) addTruth(current, labelled);
   }
 
   promote(by: string): Promise<ReleaseRecord> {
@@ -339,7 +346,7 @@ class Run implements ReleaseRun {
     await this.#monitor?.settled();
     const limits = stageLimits(this.#record);
     const { candidate, compared, drifted } = this.#evidence;
-    const rows = candidate.rows + candidate.labelled + compared;
+    const rows = candidate.rows + labelsIn(candidate.labels) + compared;
     const overdue = this.#parts.clock.now() - this.#record.stageSinceMs >= limits.forMs;
     const more = rows > this.#lookedAtRows * MORE || drifted.length > 0;
     if (!more && !overdue) return;

@@ -143,8 +143,8 @@ function column(plan: RowPlan, { spec, rowDims }: InputPlan, missing: boolean, s
     let dims: readonly number[] | undefined;
     let data: TensorData | undefined;
     let width = 0;
-    for (const [index, row] of rows.entries()) {
-      const found = partOfRow(row, spec.name, single);
+    for (let index = 0; index < rows.length; index++) {
+      const found = partOfRow(rows[index], spec.name, single);
       const place = found.named ? `${path}/${index}/${spec.name}` : `${path}/${index}`;
       if (found.value === undefined) {
         add(problems, place, 'is missing');
@@ -204,7 +204,7 @@ function putNested(
   problems: Problems,
 ): void {
   const count = elementCount(dims);
-  const values = Array.isArray(value) ? (value as unknown[]).flat(dims.length) : [value];
+  const values = Array.isArray(value) ? flatten(value, dims.length) : [value];
   if (values.length !== count) {
     const shape = `[${dims.join(', ')}]`;
     add(problems, path, `has ${values.length} values; the model takes ${dims.length === 0 ? 'one' : shape}`);
@@ -214,6 +214,14 @@ function putNested(
     const wrong = put(data, start + index, values[index]);
     if (wrong !== undefined) add(problems, Array.isArray(value) ? `${path}/${index}` : path, wrong);
   }
+}
+
+/** `flat` goes through every value by its name; most lists are flat already. */
+function flatten(values: readonly unknown[], depth: number): readonly unknown[] {
+  for (let index = 0; index < values.length; index++) {
+    if (Array.isArray(values[index])) return values.flat(depth);
+  }
+  return values;
 }
 
 function preprocessed(plan: RowPlan, { spec }: InputPlan, preprocessor: Preprocessor): EncodeInput {

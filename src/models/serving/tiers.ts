@@ -27,7 +27,7 @@ export interface OpenedModel {
   readonly measured: Measured;
 }
 
-/** Compiling trees of this size takes about ten milliseconds, once a load: larger files are read, and run, in a worker. */
+/** Reading and compiling trees of this size takes about three milliseconds once the code is warm: larger files are read, and run, in a worker. */
 const MOST_CALLER_BYTES = 384 * 1024;
 /** A run in the caller's thread may take this long. */
 const MOST_CALLER_MICROS = 1500;
