@@ -12,7 +12,7 @@ const READERS = [
 ] as const;
 
 /** The feed stays at most this far ahead of the scorers. */
-const AHEAD_RECORDS = 40_000;
+const AHEAD_RECORDS = 10_000;
 const MODEL = 'fraud';
 const FEW_LABELS = 200;
 /** How long the platform may take to finish what it was given without getting any further. */

@@ -15,8 +15,8 @@ import type { Models } from './service.ts';
 
 /**
  * Models as delivery sees them. Preparing a version of an app registers the files it brings, each looked at and run once,
- * so that a broken one refuses the deployment; activating it points `production` at them. Versions are never deleted, so a
- * rollback finds what ran before.
+ * so that a broken one refuses the deployment, and loads those that are new, so that their first row is no slower than the next; activating
+ * it points `production` at them. Versions are never deleted, so a rollback finds what ran before.
  */
 export function modelsDeployable(models: Models, operations: Operations): Deployable {
   const { registry } = models;
@@ -45,10 +45,12 @@ export function modelsDeployable(models: Models, operations: Operations): Deploy
       });
       return [...changes, ...gone, ...missing(models, next)];
     },
-    async prepare(_current, next) {
+    async prepare(current, next) {
       for (const model of modelsOf(next)) {
         const version = await prepared(next!, model);
-        if (version !== undefined) await models.checkAlias(model.name, PRODUCTION, version);
+        if (version === undefined) continue;
+        await models.checkAlias(model.name, PRODUCTION, version);
+        if (!isKept(model, current, next!)) await models.load(model.name, version);
       }
     },
     async activate(current, next) {
@@ -56,8 +58,7 @@ export function modelsDeployable(models: Models, operations: Operations): Deploy
         const version = await prepared(next!, model);
         await operations.adopt(model, next!.folder);
         // Unchanged in this deployment: what was put into production since stays there.
-        const before = modelsOf(current).find(({ name }) => name === model.name);
-        if (version === undefined || (before && same(before, current!, model, next!))) continue;
+        if (version === undefined || isKept(model, current, next!)) continue;
         const by = `${next!.app}@${next!.version}`;
         if (await operations.takesOver(model.name, version, by)) continue;
         await registry.setAlias(model.name, PRODUCTION, { version, by, breaking: true });
@@ -90,6 +91,12 @@ function same(a: ModelManifest, inA: AppVersion, b: ModelManifest, inB: AppVersi
   return hashOf(a, inA) === hashOf(b, inB) && JSON.stringify(a.serving) === JSON.stringify(b.serving);
 }
 
+/** Whether the app had the same model before this deployment. */
+function isKept(model: ModelManifest, current: AppVersion | undefined, next: AppVersion): boolean {
+  const before = modelsOf(current).find(({ name }) => name === model.name);
+  return before !== undefined && same(before, current!, model, next);
+}
+
 function planModel(
   models: Models,
   current: AppVersion | undefined,
@@ -98,9 +105,7 @@ function planModel(
 ): PlannedChange {
   const resource = `model/${model.name}`;
   const record = models.registry.find(model.name);
-  const before = modelsOf(current).find(({ name }) => name === model.name);
-  const action =
-    record === undefined ? 'create' : before && same(before, current!, model, next) ? 'keep' : 'update';
+  const action = record === undefined ? 'create' : isKept(model, current, next) ? 'keep' : 'update';
   const problems = checkServing(model.serving as unknown as Json);
   if (record?.owner != null && record.owner !== next.app) {
     const refusal = `The name '${model.name}' belongs to the app '${record.owner}'. Choose another, or import it from there.`;

@@ -353,7 +353,7 @@ export function createModels(options: ModelsOptions): Models {
       return version;
     },
     async predict(name, rows, options = {}) {
-      if (rows.length > MOST_ROWS) throw tooManyRows(rows.length);
+      checkRowCount(rows.length);
       const route =
         options.version === undefined
           ? choose(name, options.key)
@@ -442,7 +442,9 @@ function referenceIn(metadata: { readonly [key: string]: string }): { readonly r
   return { reference: checkReference(reference) as unknown as Json };
 }
 
-function tooManyRows(rows: number): MillraceError {
+/** Throws PAYLOAD_TOO_LARGE for more rows than a request may bring. */
+export function checkRowCount(rows: number): void {
+  if (rows <= MOST_ROWS) return;
   const message = `${rows} rows are more than one request may bring (${MOST_ROWS}). Send several requests.`;
-  return new MillraceError('PAYLOAD_TOO_LARGE', message);
+  throw new MillraceError('PAYLOAD_TOO_LARGE', message);
 }

@@ -17,7 +17,7 @@ export const terminals = state<string>('terminals');
 /** Per card: what does this payment look like beside what the card usually pays? Then on to the terminal. */
 export const seeCard = fn(
   'see-card',
-  { on: payments, from: 'start', batch: { size: 250, wait: '5ms' } },
+  { on: payments, from: 'start', batch: { size: 250 }, instances: { min: 1 } },
   async (records, ctx) => {
     for (const record of records) {
       const payment = record.value;
@@ -43,7 +43,7 @@ interface Open {
  */
 export const score = fn(
   'score',
-  { on: terminalEvents, from: 'start', batch: { size: 250, wait: '5ms' } },
+  { on: terminalEvents, from: 'start', batch: { size: 250 }, instances: { min: 1 } },
   async (records, ctx) => {
     const open = new Map<string, Open>();
     const rows: FeatureRow[] = [];

@@ -117,6 +117,8 @@ interface KnownFraud {
   readonly terminal: string;
 }
 
+const NONE: readonly KnownFraud[] = [];
+
 /** Frauds become known a week after they happened. */
 class Labels {
   private queue: { readonly dueMs: number; readonly known: KnownFraud }[] = [];
@@ -133,14 +135,18 @@ class Labels {
     this.queue.push({ dueMs: knownAtMs(atMs), known: { order: this.count++, id, ...texts } });
   }
 
-  *due(nowMs: number): Iterable<KnownFraud> {
-    while (this.head < this.queue.length && this.queue[this.head]!.dueMs <= nowMs)
-      yield this.queue[this.head++]!.known;
+  due(nowMs: number): readonly KnownFraud[] {
+    let end = this.head;
+    while (end < this.queue.length && this.queue[end]!.dueMs <= nowMs) end++;
+    if (end === this.head) return NONE;
+    const due = this.queue.slice(this.head, end).map(({ known }) => known);
+    this.head = end;
     this.told = this.gone + this.head;
-    if (this.head < 1000) return;
+    if (this.head < 1000) return due;
     this.queue = this.queue.slice(this.head);
     this.gone += this.head;
     this.head = 0;
+    return due;
   }
 }
 

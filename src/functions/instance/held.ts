@@ -8,10 +8,20 @@ import {
 import { tooLarge } from './payload.ts';
 import { PlatformError } from './platform-error.ts';
 
+/** The buffer of the arena that was taken last, for the next: growing one from small to large for each event tears the heap apart. */
+let spare: Buffer | undefined;
+const FIRST_BYTES = 4096;
+const SPARE_BYTES = 1024 * 1024;
+
 /** Bytes that are collected into one buffer, so that they cross to the platform as one. */
 export class Arena {
-  #bytes = Buffer.allocUnsafeSlow(4096);
+  #bytes: Buffer;
   #used = 0;
+
+  constructor() {
+    this.#bytes = spare ?? Buffer.allocUnsafeSlow(FIRST_BYTES);
+    spare = undefined;
+  }
 
   /** Writes text as UTF-8 and returns where it lies. Throws PAYLOAD_TOO_LARGE. */
   write(text: string, what: string): readonly [position: number, sizeBytes: number] {
@@ -23,9 +33,12 @@ export class Arena {
     return [position, sizeBytes];
   }
 
-  /** Exactly what was written, alone in its buffer. */
+  /** Exactly what was written, alone in its buffer. The arena is done for afterwards. */
   take(): Uint8Array {
-    return new Uint8Array(this.#bytes.buffer.slice(0, this.#used));
+    const taken = Buffer.allocUnsafeSlow(this.#used);
+    this.#bytes.copy(taken, 0, 0, this.#used);
+    if (this.#bytes.length <= SPARE_BYTES) spare = this.#bytes;
+    return new Uint8Array(taken.buffer);
   }
 
   #grow(sizeBytes: number, what: string): void {

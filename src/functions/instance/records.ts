@@ -86,8 +86,10 @@ class RecordsRun {
 
   result(): FromInstance {
     const { id } = this.#running;
-    const emits = emitsTable(this.#succeeded.flatMap((held) => held.emits));
-    const writes = writesTable(this.#succeeded.flatMap((held) => held.writes));
+    const [only, ...others] = this.#succeeded;
+    const all = only && others.length === 0 ? only : joined(this.#succeeded);
+    const emits = emitsTable(all.emits);
+    const writes = writesTable(all.writes);
     this.#failed.sort((a, b) => a[0] - b[0]);
     this.#skipped.sort((a, b) => a - b);
     return ['records', id, this.#failed, this.#skipped, emits, writes, this.#arena.take()];
@@ -188,6 +190,13 @@ class RecordsRun {
     }
     throw new TypeError('ctx.state takes one of the records of this invocation as its second argument.');
   }
+}
+
+function joined(succeeded: readonly Held[]): Pick<Held, 'emits' | 'writes'> {
+  return {
+    emits: succeeded.flatMap((held) => held.emits),
+    writes: succeeded.flatMap((held) => held.writes),
+  };
 }
 
 const FAILED_BY_HANDLER: WireError = [

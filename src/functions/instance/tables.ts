@@ -5,29 +5,29 @@ export function emitsTable(emits: readonly EmitRow[]): WireEmits {
   const streams: string[] = [];
   const allHeaders: WireHeaders[] = [];
   const rows = new Float64Array(emits.length * 5);
-  emits.forEach(([stream, , position, sizeBytes, causeOffset, headers], index) => {
-    const at = index * 5;
-    rows[at] = placeOf(streams, stream);
-    rows[at + 1] = position;
-    rows[at + 2] = sizeBytes;
-    rows[at + 3] = causeOffset ?? Number.NaN;
-    rows[at + 4] = headers ? allHeaders.push(headers) - 1 : -1;
-  });
-  const keyed = emits.some(([, key]) => key !== undefined);
-  return [streams, keyed ? emits.map(([, key]) => key) : [], allHeaders, rows];
+  let at = 0;
+  for (const [stream, , position, sizeBytes, causeOffset, headers] of emits) {
+    rows[at++] = placeOf(streams, stream);
+    rows[at++] = position;
+    rows[at++] = sizeBytes;
+    rows[at++] = causeOffset ?? Number.NaN;
+    rows[at++] = headers ? allHeaders.push(headers) - 1 : -1;
+  }
+  const keyed = emits.some((row) => row[1] !== undefined);
+  return [streams, keyed ? emits.map((row) => row[1]) : [], allHeaders, rows];
 }
 
 /** The writes to state of an event as they cross to the platform. */
 export function writesTable(writes: readonly StateWriteRow[]): WireStateWrites {
   const states: string[] = [];
   const rows = new Float64Array(writes.length * 4);
-  writes.forEach(([state, offset, position, sizeBytes], index) => {
-    const at = index * 4;
-    rows[at] = placeOf(states, state);
-    rows[at + 1] = offset;
-    rows[at + 2] = position;
-    rows[at + 3] = sizeBytes;
-  });
+  let at = 0;
+  for (const [state, offset, position, sizeBytes] of writes) {
+    rows[at++] = placeOf(states, state);
+    rows[at++] = offset;
+    rows[at++] = position;
+    rows[at++] = sizeBytes;
+  }
   return [states, rows];
 }
 

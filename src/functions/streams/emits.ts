@@ -11,12 +11,10 @@ export interface EncodedEmits {
 
 const NOTHING: EncodedEmits = { appends: [], refused: new Map() };
 
-function toRecord(emit: Emit): PublishRecord {
-  return {
-    value: emit.value,
-    ...(emit.key === undefined ? {} : { key: emit.key }),
-    ...(emit.headers.length === 0 ? {} : { headers: emit.headers }),
-  };
+/** Nearly every emit is a value and nothing else. */
+function toRecord({ value, key, headers }: Emit): PublishRecord {
+  if (headers.length > 0) return key === undefined ? { value, headers } : { value, key, headers };
+  return key === undefined ? { value } : { value, key };
 }
 
 /** Turns a refusal by the stream into a failure of the function that emitted. What only an operator can mend is thrown on. */

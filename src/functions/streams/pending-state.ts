@@ -58,19 +58,20 @@ export function packValues(state: KeyedState, work: Work, nowMs: number, maxByte
   let size = 0;
   for (let at = 0; at < sizeOf(work); at++) {
     const text = keyTextAt(work, at);
-    const repeated = text !== null && seen.has(text);
+    // What the set did not hold before makes it larger: one look for both.
+    const before = seen.size;
+    const repeated = text !== null && seen.add(text).size === before;
     const value = text === null || repeated ? undefined : currentValue(state, text, nowMs);
     const bytes = 4 + (value?.length ?? 0);
     if (at > 0 && size + bytes > maxBytes) break;
     size += bytes;
     values.push(repeated ? null : value);
-    if (text !== null) seen.add(text);
   }
   return { values: pack(values, size), records: values.length };
 }
 
 function pack(values: readonly (Uint8Array | undefined | null)[], size: number): Uint8Array {
-  const packed = new Uint8Array(size);
+  const packed = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   let at = 0;
   for (const value of values) {
     const length = value === null ? SAME_KEY : value === undefined ? NO_VALUE : value.length;
@@ -117,5 +118,6 @@ export function writesOf(writes: WriteSet): StateWrite[] {
 /** After the commit: the view shows the writes itself; only later ones stay pending. */
 export function confirm(writes: WriteSet): void {
   for (const [state, set] of writes)
-    for (const [text, entry] of set) if (state.pending.get(text) === entry) state.pending.delete(text);
+    for (const entry of set.values())
+      if (state.pending.get(entry.keyText) === entry) state.pending.delete(entry.keyText);
 }

@@ -90,7 +90,7 @@ function copyRecords(work: Work, from: number, to: number, target: Uint8Array, p
 export function encodeWork(work: Work): Uint8Array<ArrayBuffer> {
   const pieces = piecesOf(work);
   const size = pieces.reduce((sum, piece) => sum + BATCH_HEADER_BYTES + piece.recordBytes, 0);
-  const target = new Uint8Array(size);
+  const target = new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
   const view = new DataView(target.buffer);
   let position = 0;
   for (const { from, to, recordBytes } of pieces) {

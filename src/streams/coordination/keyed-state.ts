@@ -15,8 +15,8 @@ interface Place {
 }
 
 const LEAST_BYTES = 16 * 1024;
-/** A buffer is made for this many times what lives, so that moving to the next costs a third of a write at most. */
-const SPARE = 4;
+/** A buffer is made for this many times what lives, so that moving to the next costs a write at most. */
+const SPARE = 2;
 
 /**
  * The committed state of one store of a group in one partition. Entries past their time are as if absent.

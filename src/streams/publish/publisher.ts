@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import {
   type Clock,
   type InputProblem,
+  type Json,
   LIMITS,
   MillraceError,
   siblingModule,
@@ -17,7 +18,7 @@ import { type UnsealedBatch, WriterBuffers } from '../record-batch/index.ts';
 import type { PublishOptions, PublishRecord, PublishResult } from '../service.ts';
 import { finishOptions, type PendingBatch } from './batcher.ts';
 import { ensureInvalidStream } from './divert.ts';
-import { Draft, type DraftRecord } from './draft.ts';
+import { Draft, type DraftJson, type DraftRecord } from './draft.ts';
 import { isPlainJson, parsedWhole } from './json-value.ts';
 
 /** Bytes that are checked between two turns of the event loop: about 2 ms of work, with a schema and without. */
@@ -186,12 +187,6 @@ class StreamPublisher implements Publisher {
   /** Returns the bytes of its value. */
   async #addBytes(draft: Draft, index: number, given: PublishRecord): Promise<number> {
     const { stream } = draft;
-    const bytes = valueBytes(given.value);
-    const json = stream.schema && bytes.length <= LARGE_VALUE_BYTES ? parsedWhole(bytes) : undefined;
-    if (json !== undefined) {
-      draft.addJson(index, { json, encoded: bytes, ...partsOf(given) });
-      return bytes.length;
-    }
     const record = await this.#draftRecord(stream, index, given);
     draft.add(
       index,
@@ -322,18 +317,35 @@ function hasLargeLine(body: Uint8Array): boolean {
 
 const sliceBytes = ({ schema }: OpenStream): number => (schema ? SLICE_BYTES_WITH_SCHEMA : SLICE_BYTES);
 
-/** Adds a plain value without the way through bytes and gives the length of its text; -1 for all others. */
+/** Adds a value that can be checked as it is, without a wait, and gives the length of its JSON; -1 for all others. */
 function addPlain(draft: Draft, index: number, record: PublishRecord): number {
   const { value } = record;
-  if (value instanceof Uint8Array) return -1;
-  const { json } = value;
   const { keyPath, schema } = draft.stream;
+  if (value instanceof Uint8Array) {
+    const json = schema && value.length <= LARGE_VALUE_BYTES ? parsedWhole(value) : undefined;
+    if (json === undefined) return -1;
+    draft.addJson(index, draftJson(record, json, value));
+    return value.length;
+  }
+  const { json } = value;
   if ((keyPath || schema) && !isPlainJson(json)) return -1;
   const text = JSON.stringify(json) as string | undefined;
   // Large values with a schema are checked by a worker, from their bytes.
   if (text === undefined || text.length > LARGE_VALUE_BYTES / 3) return -1;
-  draft.addJson(index, { json, encoded: text, ...partsOf(record) });
+  draft.addJson(index, draftJson(record, json, text));
   return text.length;
+}
+
+function draftJson(record: PublishRecord, json: Json, encoded: string | Uint8Array): DraftJson {
+  const { key, headers, timeMs, partition } = record;
+  return {
+    json,
+    encoded,
+    key: typeof key === 'string' ? Buffer.from(key) : key,
+    headers,
+    timeMs,
+    partition,
+  };
 }
 
 function partsOf({ key, headers, timeMs, partition }: PublishRecord) {
