@@ -298,7 +298,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
         functions: () => functions.list(),
         status: () => ({ state: lifecycle.state, version, ...status() }),
       }),
-      modelRoutes({ models, fileBytes: config.models.modelFile }),
+      modelRoutes({ models, workers, fileBytes: config.models.modelFile }),
       modelOperationRoutes({ operations: models.operations, models }),
       inferenceRoutes({ service: inference, requestBytes: config.models.modelRequest }),
       secretRoutes({ secrets }),

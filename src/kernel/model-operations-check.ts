@@ -20,12 +20,12 @@ const EVERYTHING = readModelOperations({
     canary: { by: 'auc' },
     live: { agreement: 1, labels: { metrics: { accuracy: { atLeast: 0.5 } }, fairness: {} } },
   },
-  retrain: { on: { kind: 'drift' }, from: 's', spec: {} },
+  retrain: { on: { kind: 'drift' }, from: 's', fresh: { after: '1s' }, spec: {} },
 }) as unknown as Json;
 
 const MAY_BE_NULL = new Set([
   ...['windowRows', 'windowMs', 'labels', 'gates', 'retrain', 'output', 'heldBack', 'limit', 'p99Ms'],
-  ...['fairness', 'agreement', 'by'],
+  ...['fairness', 'agreement', 'by', 'afterMs'],
 ]);
 /** A union, and what only training can read. */
 const FREE = new Set(['on', 'spec']);

@@ -171,6 +171,14 @@ export interface ModelRetraining {
   /** The latest rows that are learnt from. */
   readonly mostRows: number;
   readonly leastRows: number;
+  /** What a retraining because of drift waits for: rows of the new period. */
+  readonly fresh: {
+    readonly rows: number;
+    /** How much later than its prediction a row comes; null: as late as `watch.labels` have come. */
+    readonly afterMs: number | null;
+    /** How long it waits at most. */
+    readonly atMostMs: number;
+  };
   /** What is learnt, and how. */
   readonly spec: Json;
 }
@@ -206,7 +214,7 @@ const LABELS = ['from', 'key', 'label', 'output', 'threshold', 'within', 'groups
 const GATES = ['heldBack', 'label', 'output', 'threshold', 'metrics', 'latency', 'fairness', 'rows'];
 const STAGE = ['for', 'rows', 'atMost'];
 const RELEASE = ['shadow', 'canary', 'watch', 'live', 'look', 'falseStops', 'confidence'];
-const RETRAIN = ['on', 'from', 'rows', 'least', 'spec'];
+const RETRAIN = ['on', 'from', 'rows', 'least', 'fresh', 'spec'];
 
 function readWatch(watch: Reader): ModelWatch {
   const window = watch.group('window', ['rows', 'every', 'least']);
@@ -356,6 +364,8 @@ function readRetraining(retrain: Reader): ModelRetraining {
   const triggers = retrain.list('on');
   const on = triggers.flatMap((_, index) => readTrigger(retrain.item('on', index)));
   if (on.length === 0) retrain.problem('on', 'needs one trigger or more: drift, records or cron');
+  const leastRows = retrain.number('least', 1000, 10, 10_000_000);
+  const fresh = retrain.group('fresh', ['rows', 'after', 'atMost']);
   const spec = retrain.raw('spec');
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
     retrain.problem('spec', 'must be an object: what is learnt, and how');
@@ -364,7 +374,12 @@ function readRetraining(retrain: Reader): ModelRetraining {
     on,
     stream: retrain.required('from'),
     mostRows: retrain.number('rows', 100_000, 10, 10_000_000),
-    leastRows: retrain.number('least', 1000, 10, 10_000_000),
+    leastRows,
+    fresh: {
+      rows: fresh.number('rows', Math.ceil(leastRows / 5), 0, 10_000_000),
+      afterMs: fresh.has('after') ? fresh.duration('after', 0) : null,
+      atMostMs: fresh.duration('atMost', 30 * 24 * HOUR_MS),
+    },
     spec: spec ?? {},
   };
 }

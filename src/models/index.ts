@@ -45,6 +45,7 @@ export { decodeRows, type Prediction, toJson } from './rows/decode.ts';
 export { elementToJson, putterFor } from './rows/elements.ts';
 export {
   type Answer,
+  checkRowCount,
   createModels,
   DEFAULT_SERVING,
   type Explainer,

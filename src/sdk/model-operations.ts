@@ -148,6 +148,11 @@ export interface RetrainOptions {
   /** The latest rows that are learnt from, default 100,000; with fewer than `least`, default 1,000, it waits. */
   readonly rows?: number;
   readonly least?: number;
+  /**
+   * What a retraining because of drift waits for, so that it learns the new period: so many rows of it (default a fifth of `least`),
+   * known from when as late as labels have come so far (or `after`); default `atMost` `'30d'`.
+   */
+  readonly fresh?: { readonly rows?: number; readonly after?: Duration; readonly atMost?: Duration };
   /** What is learnt, and how: the algorithm, the label, settings. */
   readonly spec: { readonly algorithm: string; readonly label?: string; readonly [setting: string]: unknown };
 }

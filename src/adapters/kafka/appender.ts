@@ -8,13 +8,15 @@ import {
 import { type Bounds, placeKey } from './bounds.ts';
 import type { Cluster } from './cluster.ts';
 import { CODES, ConnectionLost, failedWith, isPassing } from './failure.ts';
-import { newProducerId, type ProducedAt, produce } from './producing.ts';
+import { MergeRooms } from './merge-rooms.ts';
+import { type BatchFor, newProducerId, type ProducedAt, produce } from './producing.ts';
 
 /** Batches of different callers are sent as one up to this size. */
 const MERGED_BYTES = 1024 * 1024;
 /** Batches of several partitions are sent together up to this size. */
 const REQUEST_BYTES = 256 * 1024;
 const MOST_SEQUENCE = 2_147_483_647;
+const NOBODY = { producerId: -1, epoch: -1, sequence: -1 } as const;
 
 interface Pending {
   readonly input: AppendInput;
@@ -49,6 +51,7 @@ export class Appender {
   readonly #lanes = new Map<string, Lane>();
   readonly #ready = new Set<Lane>();
   readonly #underWay = new Set<Promise<void>>();
+  readonly #rooms = new MergeRooms();
   #producer: Promise<ProducerIdentity> | undefined;
   #scheduled = false;
 
@@ -109,10 +112,7 @@ export class Appender {
       taken.push({ lane, group });
     }
     for (const of of requestsOf(taken)) {
-      const work = this.#sendGroups(of).finally(() => {
-        this.#underWay.delete(work);
-        for (const { lane } of of) this.#release(lane);
-      });
+      const work = this.#sendGroups(of).finally(() => this.#underWay.delete(work));
       this.#underWay.add(work);
     }
   }
@@ -122,27 +122,37 @@ export class Appender {
     if (lane.waiting.length > 0) this.#schedule();
   }
 
-  /** Never rejects: everybody who waits is told. */
+  /** Never rejects: everybody who waits is told, and every lane goes on, as soon as its own result is known. */
   async #sendGroups(groups: readonly Taken[]): Promise<void> {
+    let batches: BatchFor[];
     try {
-      const batches = await Promise.all(
+      batches = await Promise.all(
         groups.map(async ({ lane, group }) => ({ ...lane.place, batch: await this.#batchOf(lane, group) })),
       );
-      const ends = groups.map(({ lane }) => this.#bounds.get(lane.place)?.highWatermark ?? 0);
-      const results = await produce(this.#cluster, batches, groups[0]!.group[0]!.transactionalId);
-      for (const [index, { lane, group }] of groups.entries()) {
-        this.#settle(lane, group, results[index]!, ends[index]!);
-      }
     } catch (error) {
-      for (const { group } of groups) for (const { reject } of group) reject(error);
+      for (const { lane, group } of groups) {
+        for (const { reject } of group) reject(error);
+        this.#release(lane);
+      }
+      return;
     }
+    const ends = groups.map(({ lane }) => this.#bounds.get(lane.place)?.highWatermark ?? 0);
+    const { transactionalId } = groups[0]!.group[0]!;
+    await produce(this.#cluster, batches, transactionalId, (index, result) => {
+      const { lane, group } = groups[index]!;
+      this.#settle(lane, group, result, ends[index]!);
+      if (result.status === 'fulfilled') this.#rooms.give(batches[index]!.batch);
+      this.#release(lane);
+    });
   }
 
   async #batchOf(lane: Lane, group: readonly Pending[]): Promise<Uint8Array> {
     const [first] = group;
     if (first!.header.producerId >= 0) return first!.input.batch;
-    const batch = mergeBatches(group.map(({ input }) => input.batch));
     lane.producer ??= await this.#ownProducer();
+    const batches = group.map(({ input }) => input.batch);
+    const bytes = batches.reduce((sum, { length }) => sum + length, 0);
+    const batch = mergeBatches(batches, group.length > 1 ? this.#rooms.take(bytes) : undefined);
     setProducer(batch, { ...lane.producer, sequence: lane.sequence }, false);
     return batch;
   }
@@ -157,7 +167,11 @@ export class Appender {
     const records = group.reduce((sum, { header }) => sum + header.lastOffsetDelta + 1, 0);
     if (result.status === 'rejected') {
       // Whether it was appended is not known: what comes next must not be taken for it, nor leave a gap behind it.
-      if (own) this.#startOver(lane, result.reason);
+      if (own) {
+        this.#startOver(lane, result.reason);
+        // It may be given again, and must not be taken for another producer's then.
+        if (group.length === 1) setProducer(group[0]!.input.batch, NOBODY);
+      }
       for (const { reject } of group) reject(result.reason);
       return;
     }

@@ -24,15 +24,18 @@ export interface BatchFor extends TopicPartition {
 
 /**
  * Appends one batch each to several partitions, trying again while leaders move. The result of each is in the order of the
- * batches; a failure of one says nothing of the others.
+ * batches; a failure of one says nothing of the others. `onSettled` hears of each as soon as it is certain: one that is tried
+ * again holds up no other.
  */
 export async function produce(
   cluster: Cluster,
   batches: readonly BatchFor[],
   transactionalId: string | null,
+  onSettled?: (index: number, result: PromiseSettledResult<ProducedAt>) => void,
 ): Promise<PromiseSettledResult<ProducedAt>[]> {
   const results = new Map<BatchFor, PromiseSettledResult<ProducedAt>>();
   let left = batches;
+  const settle = (batch: BatchFor): void => onSettled?.(batches.indexOf(batch), results.get(batch)!);
   const attempt = async (): Promise<void> => {
     const failed: BatchFor[] = [];
     let passing: unknown;
@@ -40,7 +43,10 @@ export async function produce(
       byLeader(cluster, left).map(async ([leader, of]) => {
         for (const [batch, result] of await produceAt(cluster, leader, of, transactionalId)) {
           results.set(batch, result);
-          if (result.status === 'fulfilled' || !isPassing(result.reason)) continue;
+          if (result.status === 'fulfilled' || !isPassing(result.reason)) {
+            settle(batch);
+            continue;
+          }
           failed.push(batch);
           passing = result.reason;
         }
@@ -52,6 +58,7 @@ export async function produce(
   const { retryForMs: forMs } = cluster.options;
   const stopped = (): boolean => cluster.closed;
   await retrying(attempt, { forMs, stopped, refresh: () => cluster.refresh() }).catch(() => undefined);
+  for (const batch of left) settle(batch);
   return batches.map((batch) => results.get(batch)!);
 }
 

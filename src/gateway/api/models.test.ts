@@ -129,3 +129,38 @@ it('answers bad requests with what is wrong and where', async () => {
     'the old version keeps serving',
   );
 });
+
+it('predicts large bodies in parts, with one answer', async () => {
+  await using under = await servedModels();
+  const { api, models } = under;
+  await api.post('/models/risk/versions', weighted(1, 10), OCTETS);
+  const runs: { readonly rows: number; readonly keys: readonly string[] | undefined }[] = [];
+  models.observe(({ rows, keys }) => void runs.push({ rows, keys }));
+  const rows = Array.from({ length: 5000 }, (_, index) => ({ c0: index, c1: index % 7 }));
+  const expected = rows.map(({ c0, c1 }) => ({ y: c0 + 10 * c1, z: [c0, c1] }));
+  const plain = await api.post('/models/risk/predict?version=1', JSON.stringify(rows));
+  assert.equal(plain.status, 200);
+  assert.deepEqual([plain.body.model, plain.body.predictions], ['risk', expected]);
+  assert.equal(plain.body.version, (await api.get('/models/risk')).body.aliases.production);
+  assert.ok(Math.max(...runs.map((run) => run.rows)) < 2500, 'no part is large');
+
+  runs.length = 0;
+  const keys = rows.map(({ c0 }) => `card-${c0}`);
+  const wrapped = await api.post('/models/risk/predict', JSON.stringify({ rows, keys }));
+  assert.deepEqual(wrapped.body.predictions, expected);
+  assert.deepEqual(
+    runs.flatMap((run) => run.keys),
+    keys,
+  );
+
+  const wrong = rows.map((row, index) => (index === 4321 ? { c0: 1 } : row));
+  const refused = await api.post('/models/risk/predict', JSON.stringify({ rows: wrong }));
+  assert.equal(refused.status, 422);
+  assert.deepEqual(
+    refused.body.errors.map(({ path }: { path: string }) => path),
+    ['/rows/4321/c1'],
+  );
+  assert.match(refused.body.detail, /\/rows\/4321\/c1 is missing/);
+  const broken = await api.post('/models/risk/predict', `${JSON.stringify(rows).slice(0, -1)}`);
+  assert.equal(broken.body.code, 'BAD_JSON');
+});

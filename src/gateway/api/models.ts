@@ -1,4 +1,4 @@
-import { type Json, MillraceError } from '../../kernel/index.ts';
+import { type Json, MillraceError, type Workers } from '../../kernel/index.ts';
 import {
   DEFAULT_SERVING,
   type ModelRecord,
@@ -9,12 +9,14 @@ import {
 } from '../../models/index.ts';
 import { parseJson } from '../http/json.ts';
 import { bodyOf, jsonOf } from './context-body.ts';
-import type { Exchange } from './exchange.ts';
 import { MODEL_OPERATIONS, MODEL_SCHEMAS } from './models.openapi.ts';
+import { createPredict } from './predict.ts';
 import type { ApiContext, Route, RouteGroup } from './route.ts';
 
 export interface ModelRoutesOptions {
   readonly models: Models;
+  /** Parse large bodies. */
+  readonly workers: Workers;
   /** Largest ONNX file. */
   readonly fileBytes: number;
 }
@@ -38,7 +40,7 @@ export function modelRoutes(options: ModelRoutesOptions): RouteGroup {
         whole: true,
         action: 'invoke',
         operation: MODEL_OPERATIONS.predict,
-        handle: (exchange) => predict(models, exchange),
+        handle: createPredict(models, options.workers),
       },
     ],
     routes: [
@@ -81,45 +83,6 @@ export function modelRoutes(options: ModelRoutesOptions): RouteGroup {
       ...versionRoutes(options),
     ],
   };
-}
-
-async function predict(models: Models, exchange: Exchange): Promise<void> {
-  const body = parseJson(await exchange.body());
-  const rows = rowsIn(body);
-  const wrapped = rows !== body;
-  const path = wrapped ? '/rows' : '';
-  const keys = wrapped ? keysIn(body as { readonly keys?: Json }, rows.length) : undefined;
-  const query = exchange.search === '' ? undefined : exchange.query();
-  const version = query?.get('version') ?? undefined;
-  const key = query?.get('key') ?? exchange.header('millrace-key');
-  const explain = query?.has('explain') && query.get('explain') !== 'false';
-  const answer = await models.predict(exchange.params[0]!, rows, {
-    path,
-    explain,
-    ...(version === undefined ? {} : { version }),
-    ...(key === undefined ? {} : { key }),
-    ...(keys === undefined ? {} : { keys }),
-  });
-  exchange.json(200, JSON.stringify(answer));
-}
-
-function rowsIn(body: Json): readonly Json[] {
-  if (Array.isArray(body)) return body;
-  const rows = (body as { readonly rows?: Json } | null)?.rows;
-  if (Array.isArray(rows)) return rows;
-  const message =
-    'Send the rows as a list, or as {"rows":[…]}; a row is an object by feature or input, or a list of values.';
-  throw new MillraceError('INVALID_INPUT', message, {
-    errors: [{ path: '/rows', message: 'must be a list' }],
-  });
-}
-
-function keysIn({ keys }: { readonly keys?: Json }, rows: number): readonly string[] | undefined {
-  if (keys === undefined) return undefined;
-  const fits = Array.isArray(keys) && keys.length === rows && keys.every((key) => typeof key === 'string');
-  if (fits) return keys as readonly string[];
-  const message = 'must be a list of texts, one a row';
-  throw new MillraceError('INVALID_INPUT', `keys ${message}.`, { errors: [{ path: '/keys', message }] });
 }
 
 function aliasRoutes({ registry }: Models): readonly Route[] {

@@ -1,6 +1,7 @@
 import { MillraceError, siblingModule, type Workers } from '../../kernel/index.ts';
 import type { PublishOptions, PublishRecord, PublishResult, Streams } from '../../streams/index.ts';
 import { parseJson } from '../http/json.ts';
+import { ownBytes } from '../http/own-bytes.ts';
 import {
   isBinaryEvent,
   recordFromBinaryEvent,
@@ -35,8 +36,7 @@ const CHECK_JSON = { module: siblingModule(import.meta.url, '../http/check-json'
 
 /** The body goes to the worker and comes back: a copy would take a millisecond or two. */
 async function checkApart(workers: Workers, body: Buffer): Promise<Buffer> {
-  const own = body.length === body.buffer.byteLength ? body : Buffer.from(new Uint8Array(body).buffer);
-  const bytes = new Uint8Array(own.buffer as ArrayBuffer);
+  const bytes = ownBytes(body);
   const checked = await workers.run<Uint8Array>(CHECK_JSON, bytes, { transfer: [bytes.buffer] });
   return Buffer.from(checked.buffer, checked.byteOffset, checked.length);
 }

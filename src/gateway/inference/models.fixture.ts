@@ -43,7 +43,7 @@ export async function servedModels(): Promise<ServedModels> {
   await models.start();
   const service = createInferenceService({ models, version: '0.0.0-test', ready: () => true });
   const groups = [
-    modelRoutes({ models, fileBytes: 1024 * 1024 }),
+    modelRoutes({ models, workers, fileBytes: 1024 * 1024 }),
     inferenceRoutes({ service, requestBytes: 100_000 }),
   ];
   const api = await testApi({ groups });

@@ -17,6 +17,7 @@ import type { Metrics, VersionRecord } from '../registry/records.ts';
 import { type GapVerdict, judgeGap } from '../releases/fairness.ts';
 import type { Labelled } from '../releases/live.ts';
 import { type Batch, type ColumnSource, columnsOf, valueAt } from '../watch/columns.ts';
+import { addDelay, type Delays, delayOf } from './delays.ts';
 import {
   addDecision,
   addLabel,
@@ -71,6 +72,8 @@ export interface Labels extends Service {
   observe(call: KeyedCall): void;
   /** Undefined where the model says nothing of labels. */
   show(model: string): LabelStatus | undefined;
+  /** Within how long nine of ten labels came, in ms; zero where none have. */
+  delayOf(model: string): number;
   settled(): Promise<void>;
 }
 
@@ -97,6 +100,8 @@ const CAPACITY = 500_000;
 const WINDOW = 1000;
 const MOST_VERSIONS = 200;
 const MOST_GROUPS = 100;
+/** Labels that have come by the time that a new period is said to be known. */
+const MOST_LABELS = 0.9;
 const TABLE = 'models.labels';
 
 interface VersionCounts {
@@ -118,6 +123,7 @@ interface Joined {
   readonly versions: string[];
   readonly groups: string[];
   readonly counts: { [version: string]: VersionCounts };
+  readonly delays: Delays;
 }
 
 interface Joiner {
@@ -136,7 +142,9 @@ export function createLabels(options: LabelsOptions): Labels {
   const joinerOf = (model: string): Joiner => {
     let joiner = joiners.get(model);
     if (!joiner) {
-      const joined: Joined = { positions: null, unmatched: 0, versions: [], groups: [], counts: {} };
+      const joined: Joined = {
+        ...{ positions: null, unmatched: 0, versions: [], groups: [], counts: {}, delays: [] },
+      };
       joiner = { joined, pending: createPending(CAPACITY), dirty: false };
       joiners.set(model, joiner);
     }
@@ -191,6 +199,7 @@ export function createLabels(options: LabelsOptions): Labels {
       joined.unmatched++;
       return;
     }
+    addDelay(joined.delays, clock.now() - waiting.timeMs);
     const counts = await countsOf(model, joined, version);
     const { score } = waiting;
     const { threshold } = labels;
@@ -337,6 +346,7 @@ export function createLabels(options: LabelsOptions): Labels {
         versions: Object.entries(joined.counts).map(versionView),
       };
     },
+    delayOf: (model) => delayOf(joiners.get(model)?.joined.delays ?? [], MOST_LABELS),
     settled: () => inTurn(look),
   };
 }

@@ -196,6 +196,7 @@ export function createOperations(options: OperationsOptions): Operations {
     ...options,
     operations: store,
     release,
+    labelDelay: labels.delayOf,
     releaseOf: (model, id) => releases.get(model, id),
   });
 

@@ -106,6 +106,79 @@ describe('retraining', () => {
     }
   });
 
+  it('because of drift waits for the truth of the new period, learns it, and is not needed twice', async () => {
+    await using under = await deliveries({ kind: 'drift', columns: [] });
+    await under.prepare();
+    const LATE = { stream: 'truths', key: 'delivery', label: 'late' };
+    await under.streams.define({ name: LATE.stream, partitions: 1 });
+    const retrain = { on: { kind: 'drift' }, from: 'deliveries', least: 500, rows: 5000, spec: SPEC };
+    const watch = {
+      window: { rows: 500 },
+      labels: { from: LATE.stream, key: LATE.key, label: LATE.label, output: 'probabilities.1' },
+    };
+    await under.operations.set('late', readModelOperations({ ...QUICK, retrain, watch } as never));
+    // Labels come an hour after their predictions.
+    const keys = Array.from({ length: 100 }, (_, at) => `first ${at}`);
+    await under.models.predict(
+      'late',
+      keys.map(() => ({ distance: 0.3, weight: 0.3 })),
+      { keys },
+    );
+    under.clock.advance(60 * MINUTE);
+    await under.streams.publish(
+      LATE.stream,
+      keys.map((delivery) => ({ value: { json: { delivery, late: 0 } } })),
+    );
+    await under.pass(10_000, under.traffic);
+    // Everything is further away, and what was late is not any more.
+    const shifted = () => under.traffic(1);
+    await under.pass(2 * MINUTE, shifted);
+    assert.deepEqual(
+      (await under.runs()).map(({ step }) => step),
+      ['data'],
+    );
+    await under.publish(150);
+    await under.pass(MINUTE, shifted);
+    assert.deepEqual(
+      (await under.runs()).map(({ step }) => step),
+      ['data'],
+      'these are of the time before',
+    );
+    under.clock.advance(75 * MINUTE);
+    await under.pass(10_000, shifted);
+    assert.deepEqual(
+      (await under.runs()).map(({ step }) => step),
+      ['data'],
+      'a fifth of 500 is needed',
+    );
+    const random = seededRandom(8);
+    const fresh = Array.from({ length: 900 }, () => {
+      const { distance, weight } = row(random);
+      return { value: { json: { distance: 1 + distance, weight, late: distance > 0.7 ? 1 : 0 } } };
+    });
+    await under.streams.publish('deliveries', fresh);
+    await under.pass(3 * MINUTE, shifted);
+    const [run, ...others] = await under.runs();
+    assert.deepEqual([run!.outcome, others.length], ['released', 0], run!.reason);
+    const steps = under.told.filter(({ type, step }) => type === 'model.retraining' && step === 'release');
+    assert.match(
+      String(steps[0]!.reason),
+      /^Learnt from \d+ rows, 600 of them of the new period, to be judged by \d+ others/,
+    );
+    // It knows what is late now, and finds nothing unlike what it was trained on.
+    const { predictions } = await under.models.predict('late', [
+      { distance: 1.3, weight: 0.5 },
+      { distance: 1.9, weight: 0.5 },
+    ]);
+    assert.deepEqual(
+      predictions.map(({ label }) => String(label)),
+      ['0', '1'],
+    );
+    await under.pass(5 * MINUTE, shifted);
+    assert.equal((await under.runs()).length, 1);
+    assert.deepEqual(under.operations.watcher.show('late').at(-1)?.drifting ?? [], []);
+  });
+
   it('is set off by the calendar, once for times that were missed', async () => {
     await using under = await deliveries({ kind: 'cron', expression: '0 * * * *' });
     await under.prepare();

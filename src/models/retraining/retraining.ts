@@ -20,6 +20,7 @@ import { PRODUCTION } from '../registry/registry.ts';
 import type { ReleaseRecord } from '../releases/record.ts';
 import { DEFAULT_SERVING, type Models } from '../service.ts';
 import type { TrainingSpec } from '../training/index.ts';
+import { isFresh } from './fresh.ts';
 import { countRows, latestPositions, readHistory } from './history.ts';
 import { createRetrainStore, type RetrainRun } from './store.ts';
 import type { LearnInput, Learnt } from './tasks.ts';
@@ -54,6 +55,8 @@ export interface RetrainingOptions {
     by: string,
     more: { readonly id: string; readonly heldBack: string },
   ) => Promise<ReleaseRecord>;
+  /** How late the labels of a model come, in ms. */
+  readonly labelDelay: (model: string) => number;
   readonly releaseOf: (model: string, id: string) => Promise<ReleaseRecord>;
   readonly streams: Streams;
   readonly workers: Workers;
@@ -67,6 +70,8 @@ export interface RetrainingOptions {
 const TASKS = siblingModule(import.meta.url, './tasks');
 /** How often triggers and runs are looked at. */
 const LOOK_MS = 5000;
+/** Part of the rows that is put aside to judge what was learnt. */
+const HELD_BACK = 0.2;
 
 const heldBackKey = (run: RetrainRun): string => `models/retraining/${run.id}.held-back`;
 
@@ -119,7 +124,9 @@ export function createRetraining(options: RetrainingOptions): Retraining {
     return finish(await move(run, { step: 'done', outcome, reason, endedMs: clock.now() }));
   };
 
-  const data = (run: RetrainRun, { stream, mostRows, leastRows }: ModelRetraining): Promise<RetrainRun> => {
+  const data = async (run: RetrainRun, retrain: ModelRetraining): Promise<RetrainRun> => {
+    if (!(await isFresh(streams, run, retrain, clock.now()))) return run;
+    const { stream, mostRows, leastRows } = retrain;
     const positions = latestPositions(streams, stream, mostRows);
     const rows = countRows(positions);
     if (rows >= leastRows) return move(run, { step: 'train', positions });
@@ -129,7 +136,10 @@ export function createRetraining(options: RetrainingOptions): Retraining {
   const train = async (run: RetrainRun, { stream, spec }: ModelRetraining): Promise<RetrainRun> => {
     const { model, positions, id } = run;
     const pages = await readHistory(streams, stream, positions!);
-    const input: LearnInput = { spec: spec as unknown as TrainingSpec, pages };
+    const { freshFromMs } = run;
+    const leastRows = operations.of(model).gates?.leastRows ?? 0;
+    const parting = { part: HELD_BACK, freshFromMs, leastRows };
+    const input: LearnInput = { spec: spec as unknown as TrainingSpec, pages, parting };
     const transfer = pages.map(({ values }) => values.buffer);
     const name = { module: TASKS, task: 'learn' };
     const trained = await workers.run<Learnt>(name, input, { signal: ending.signal, transfer });
@@ -151,7 +161,8 @@ export function createRetraining(options: RetrainingOptions): Retraining {
       lineage: { run: id, ...(parent === undefined ? {} : { parent }) },
       facts: { reference: trained.reference as unknown as Json },
     });
-    const reason = `Learnt from ${rows.learnt} rows, to be judged by the ${rows.heldBack} after them.`;
+    const fresh = freshFromMs === null ? '' : `, ${rows.fresh} of them of the new period`;
+    const reason = `Learnt from ${rows.learnt} rows${fresh}, to be judged by ${rows.heldBack} others.`;
     return move(run, { step: 'release', version: made.version, reason });
   };
 
@@ -203,6 +214,7 @@ export function createRetraining(options: RetrainingOptions): Retraining {
     fact: string,
     by: string,
     cursor: Parameters<typeof store.begin>[1],
+    freshFromMs: number | null = null,
   ) => {
     const run: RetrainRun = {
       id: ids.next(),
@@ -211,6 +223,7 @@ export function createRetraining(options: RetrainingOptions): Retraining {
       by,
       startedMs: clock.now(),
       step: 'data',
+      freshFromMs,
       positions: null,
       version: null,
       outcome: null,
@@ -227,8 +240,13 @@ export function createRetraining(options: RetrainingOptions): Retraining {
     const known = await store.cursor(model);
     const cursor = known ?? triggers.beginning(retrain);
     if (!known) await store.setCursor(model, cursor);
-    const { fact, next } = await triggers.look(model, retrain, cursor);
-    if (fact !== undefined) return goOn(await start(model, fact, 'millrace', next), retrain);
+    const { fact, sinceMs, next } = await triggers.look(model, retrain, cursor);
+    if (fact !== undefined) {
+      // The truth of what was predicted when the drift began comes as late as truths do.
+      const delayMs = retrain.fresh.afterMs ?? options.labelDelay(model);
+      const freshFromMs = sinceMs === undefined ? null : sinceMs + delayMs;
+      return goOn(await start(model, fact, 'millrace', next, freshFromMs), retrain);
+    }
     if (next !== cursor) await store.setCursor(model, next);
   };
 

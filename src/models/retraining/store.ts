@@ -13,6 +13,8 @@ export interface RetrainRun {
   readonly by: string;
   readonly startedMs: number;
   readonly step: RetrainStep;
+  /** Rows written from then on are of the period that has drifted; null: no drift set it off. */
+  readonly freshFromMs: number | null;
   /** The rows: from and to (exclusive) by partition. */
   readonly positions: readonly { readonly from: number; readonly to: number }[] | null;
   readonly version: string | null;

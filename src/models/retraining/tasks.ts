@@ -1,6 +1,7 @@
 import type { TaskContext } from '../../kernel/index.ts';
-import { readRows, type Training, type TrainingSpec, trainModel } from '../training/index.ts';
+import { type Dataset, readRows, type Training, type TrainingSpec, trainModel } from '../training/index.ts';
 import type { Reference } from '../watch/reference.ts';
+import { freshWeights, heldBackPlaces, type Parting } from './fresh.ts';
 import type { HistoryPage } from './history.ts';
 
 /** A task of the platform's workers: training takes seconds to minutes. */
@@ -8,12 +9,13 @@ import type { HistoryPage } from './history.ts';
 export interface LearnInput {
   readonly spec: TrainingSpec;
   readonly pages: readonly HistoryPage[];
+  readonly parting: Parting;
 }
 
 export interface Learnt extends Trained {
-  /** The latest rows, one JSON object a line, which the model has not seen: it is judged by them. */
+  /** Of the latest rows, one JSON object a line, which the model has not seen: it is judged by them. */
   readonly heldBack: Uint8Array<ArrayBuffer>;
-  readonly rows: { readonly learnt: number; readonly heldBack: number };
+  readonly rows: { readonly learnt: number; readonly fresh: number; readonly heldBack: number };
 }
 
 export interface TrainInput {
@@ -30,19 +32,30 @@ export interface Trained {
   readonly serving: Training['serving'];
 }
 
-/** The latest part of the rows is put aside. */
-const HELD_BACK = 0.2;
-
-/** Learns from the history of a stream, in the order of time; of what was written at the same time, partition by partition. */
-export function learn({ spec, pages }: LearnInput, { transfer }: TaskContext): Learnt {
+/**
+ * Learns from the history of a stream, in the order of time; of what was written at the same time, partition by partition. Rows of a
+ * period that has drifted count for as much as all before them, and what drift is measured against is made of them alone.
+ */
+export function learn({ spec, pages, parting }: LearnInput, { transfer }: TaskContext): Learnt {
   const records = pages.flatMap(recordsOf);
   records.sort((a, b) => a.timeMs - b.timeMs || a.partition - b.partition);
-  const cut = Math.floor(records.length * (1 - HELD_BACK));
-  const values = (from: number, to: number): string[] => records.slice(from, to).map(({ value }) => value);
-  const heldBack = new Uint8Array(Buffer.from(values(cut, records.length).join('\n')));
-  const trained = trainRows(spec, values(0, cut));
+  const { freshFromMs } = parting;
+  const held = heldBackPlaces(
+    records.map(({ timeMs }) => timeMs),
+    parting,
+  );
+  const learnt = records.filter((_, place) => !held.has(place));
+  const judging = records.filter((_, place) => held.has(place));
+  const heldBack = new Uint8Array(Buffer.from(judging.map(({ value }) => value).join('\n')));
+  const isNew = learnt.map(({ timeMs }) => freshFromMs !== null && timeMs >= freshFromMs);
+  const trained = trainRows(
+    spec,
+    learnt.map(({ value }) => value),
+    isNew,
+  );
   transfer.push(heldBack.buffer);
-  return { ...trained, heldBack, rows: { learnt: cut, heldBack: records.length - cut } };
+  const fresh = isNew.filter(Boolean).length;
+  return { ...trained, heldBack, rows: { learnt: learnt.length, fresh, heldBack: judging.length } };
 }
 
 function recordsOf({ partition, values, ends, timesMs }: HistoryPage) {
@@ -63,9 +76,19 @@ export function train({ spec, lines }: TrainInput): Trained {
   );
 }
 
-function trainRows(spec: TrainingSpec, lines: readonly string[]): Trained {
+function trainRows(spec: TrainingSpec, lines: readonly string[], isNew: readonly boolean[] = []): Trained {
   const rows = lines.map((line): unknown => JSON.parse(line));
+  const dataset = readRows(rows, spec);
   // The rows to judge it by have been put aside already.
-  const { onnx, metrics, reference, serving } = trainModel({ holdout: 0, ...spec }, readRows(rows, spec));
+  const { onnx, metrics, reference, serving } = trainModel(
+    { holdout: 0, ...spec },
+    isNew.includes(true) ? ofNewPeriod(dataset, isNew) : dataset,
+  );
   return { onnx, metrics, reference, serving };
+}
+
+function ofNewPeriod(dataset: Dataset, isNew: readonly boolean[]): Dataset {
+  const { weights } = dataset;
+  const referenceWeights = Float64Array.from(isNew, (each, row) => (each ? (weights?.[row] ?? 1) : 0));
+  return { ...dataset, weights: freshWeights(isNew, weights), referenceWeights };
 }

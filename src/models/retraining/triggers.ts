@@ -8,11 +8,14 @@ export interface Triggers {
   /** Facts from now on count. */
   beginning(retrain: ModelRetraining): RetrainCursor;
   /** The first fact since the cursor that asks for a retraining; the same cursor again when there is nothing new. */
-  look(
-    model: string,
-    retrain: ModelRetraining,
-    cursor: RetrainCursor,
-  ): Promise<{ readonly fact?: string; readonly next: RetrainCursor }>;
+  look(model: string, retrain: ModelRetraining, cursor: RetrainCursor): Promise<Found>;
+}
+
+export interface Found {
+  readonly fact?: string;
+  /** Of drift: when the window began in which it was seen. */
+  readonly sinceMs?: number;
+  readonly next: RetrainCursor;
 }
 
 const DRIFT = 'millrace.drift';
@@ -22,6 +25,7 @@ interface DriftFact {
   readonly type: string;
   readonly id: string;
   readonly began: readonly string[];
+  readonly window?: { readonly from: string };
 }
 
 /** Throws INVALID_INPUT for a calendar that is none. */
@@ -53,20 +57,21 @@ export function createTriggers({
     model: string,
     columns: readonly string[],
     from: number,
-  ): Promise<{ readonly fact?: string; readonly offset: number }> => {
+  ): Promise<{ readonly fact?: string; readonly sinceMs?: number; readonly offset: number }> => {
     if (!streams.find(DRIFT)) return { offset: from };
     const start = Math.max(from, streams.find(DRIFT)!.bounds[0]?.logStartOffset ?? 0);
     const { records, nextOffset } = await streams.read({ topic: DRIFT, partition: 0 }, start, {
       limit: PAGE,
     });
-    for (const { key, value, offset } of records) {
+    for (const { key, value, offset, timeMs } of records) {
       if (value === null || key === null || Buffer.from(key).toString() !== model) continue;
-      const { type, id, began } = JSON.parse(Buffer.from(value).toString()) as DriftFact;
+      const { type, id, began, window } = JSON.parse(Buffer.from(value).toString()) as DriftFact;
       // A metric that decays is drift of the whole: it counts where no columns are named.
       const decayed = type === 'decay.detected' && columns.length === 0;
       if (type !== 'drift.detected' && !decayed) continue;
       const asked = columns.length === 0 || began.some((column) => columns.includes(column));
-      if (asked) return { fact: `drift/${id}`, offset: offset + 1 };
+      const sinceMs = window ? Date.parse(window.from) : timeMs;
+      if (asked) return { fact: `drift/${id}`, sinceMs, offset: offset + 1 };
     }
     return { offset: Math.max(from, nextOffset) };
   };
@@ -76,11 +81,11 @@ export function createTriggers({
     trigger: RetrainTrigger,
     { stream }: ModelRetraining,
     cursor: RetrainCursor,
-  ): Promise<{ readonly fact?: string; readonly next: RetrainCursor }> => {
+  ): Promise<Found> => {
     if (trigger.kind === 'drift') {
-      const { fact, offset } = await lookForDrift(model, trigger.columns, cursor.drift);
+      const { fact, sinceMs, offset } = await lookForDrift(model, trigger.columns, cursor.drift);
       const next = offset === cursor.drift ? cursor : { ...cursor, drift: offset };
-      return fact === undefined ? { next } : { fact, next };
+      return fact === undefined ? { next } : { fact, sinceMs: sinceMs!, next };
     }
     if (trigger.kind === 'records') {
       const records = recordsOf(streams, stream);
@@ -108,7 +113,7 @@ export function createTriggers({
         next = found.next;
         // Whatever set it off, what came until now is learnt from: counting begins anew.
         if (found.fact !== undefined) {
-          return { fact: found.fact, next: { ...next, records: recordsOf(streams, retrain.stream) } };
+          return { ...found, next: { ...next, records: recordsOf(streams, retrain.stream) } };
         }
       }
       return { next };

@@ -23,6 +23,8 @@ export interface Dataset {
   readonly classes?: readonly string[];
   /** How much each row counts; 1 when absent. */
   readonly weights?: Float64Array;
+  /** How much each row counts in what drift is measured against; as `weights` when absent. */
+  readonly referenceWeights?: Float64Array;
 }
 
 /** What a model can be asked about. */
@@ -58,7 +60,7 @@ export function checkDataset(dataset: Dataset): void {
 
 /** The dataset cut down to some of its rows, in the order given. */
 export function takeRows(dataset: Dataset, rows: Int32Array): Dataset {
-  const { label, weights, columns, texts } = dataset;
+  const { label, weights, referenceWeights, columns, texts } = dataset;
   return {
     ...dataset,
     rows: rows.length,
@@ -70,6 +72,9 @@ export function takeRows(dataset: Dataset, rows: Int32Array): Dataset {
     ...(texts ? { texts: Array.from(rows, (row) => texts[row]!) } : {}),
     ...(label ? { label: gather(label, new Float64Array(rows.length), rows) } : {}),
     ...(weights ? { weights: gather(weights, new Float64Array(rows.length), rows) } : {}),
+    ...(referenceWeights
+      ? { referenceWeights: gather(referenceWeights, new Float64Array(rows.length), rows) }
+      : {}),
   };
 }
 

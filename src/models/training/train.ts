@@ -118,7 +118,8 @@ const REFERENCE_ROWS = 20_000;
 
 /** Rows as they were where they came from: where they have weights, a sample in which a row stands as often as it weighs. */
 function referenceRows(whole: Dataset): Dataset {
-  const { rows, weights } = whole;
+  const { rows } = whole;
+  const weights = whole.referenceWeights ?? whole.weights;
   if (weights) return takeRows(whole, drawByWeight(weights));
   const step = rows / REFERENCE_ROWS;
   if (step <= 1) return whole;

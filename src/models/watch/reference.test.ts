@@ -46,6 +46,24 @@ describe('a reference profile', () => {
     assert.deepEqual([skewed.edges[0], skewed.counts[0]], [0, 900]);
   });
 
+  it('of outputs takes answers for the same that differ in their last digits', () => {
+    // Trees give few values; rounded at another place they would lie beyond every edge.
+    const given = Array.from({ length: 1000 }, (_, row) => [0.14448434, 0.5, 0.8555157][row % 3]!);
+    const { outputs } = buildReference([], [{ name: 'y', values: given }]);
+    const cells = layOutCells(outputs);
+    const encode = encoderOf(outputs[0]!);
+    for (const factor of [1, 1 + 2e-7, 1 - 2e-7]) {
+      const counts = createCounts(cells);
+      countRows(
+        cells,
+        Float32Array.from(given, (value) => encode(value * factor)),
+        given.length,
+        counts,
+      );
+      assert.deepEqual([...counts], referenceCounts(outputs[0]!), `times ${factor}`);
+    }
+  });
+
   it('tells apart missing, below, above and unknown', () => {
     const training = { name: 'x', values: [0.1, 0.2, 0.3, 0.4] };
     const cells = count(training, [0.1, 0.4, 0.0999, 0.4001, null, Number.NaN]);

@@ -53,17 +53,25 @@ export const MOST_CATEGORIES = 100;
 /** Most columns of inputs, and of outputs. */
 export const MOST_COLUMNS = 10_000;
 
+/** Of the largest value and the range together: answers in training and in serving are rounded at different places. */
+const OUTPUT_SLACK = 1e-6;
+
 /** Makes the reference of some columns. Sorts a copy of each: call it in a worker where there is much. */
 export function buildReference(
   inputs: readonly ReferenceColumn[],
   outputs: readonly ReferenceColumn[],
 ): Reference {
   const rows = Math.max(0, ...[...inputs, ...outputs].map((column) => column.values.length));
-  return { format: 1, rows, inputs: inputs.map(columnReference), outputs: outputs.map(columnReference) };
+  return {
+    format: 1,
+    rows,
+    inputs: inputs.map((column) => columnReference(column, 0)),
+    outputs: outputs.map((column) => columnReference(column, OUTPUT_SLACK)),
+  };
 }
 
-function columnReference(column: ReferenceColumn): ColumnReference {
-  return isText(column.values) ? categorical(column) : numeric(column);
+function columnReference(column: ReferenceColumn, slack: number): ColumnReference {
+  return isText(column.values) ? categorical(column) : numeric(column, slack);
 }
 
 function isText(values: ReferenceColumn['values']): boolean {
@@ -71,7 +79,8 @@ function isText(values: ReferenceColumn['values']): boolean {
   return false;
 }
 
-function numeric({ name, values }: ReferenceColumn): NumericReference {
+/** Edges lie a little above the values that they are made of, where `slack` says so: many answers may be the same value. */
+function numeric({ name, values }: ReferenceColumn, slack: number): NumericReference {
   const sorted = new Float32Array(values.length);
   let size = 0;
   for (let row = 0; row < values.length; row++) {
@@ -81,13 +90,15 @@ function numeric({ name, values }: ReferenceColumn): NumericReference {
   const present = sorted.subarray(0, size).sort();
   const missing = values.length - size;
   if (size === 0) return { name, kind: 'numeric', missing, low: 0, high: 0, edges: [], counts: [0] };
-  const high = present[size - 1]!;
+  const [least, most] = [present[0]!, present[size - 1]!];
+  const wide = slack * (Math.max(Math.abs(least), Math.abs(most)) + most - least);
+  const high = most + wide;
   const edges: number[] = [];
   const counts: number[] = [];
   let counted = 0;
   for (let bin = 1; bin < REFERENCE_BINS; bin++) {
-    const edge = present[Math.ceil((bin * size) / REFERENCE_BINS) - 1]!;
-    if (edge >= high) break;
+    const edge = present[Math.ceil((bin * size) / REFERENCE_BINS) - 1]! + wide;
+    if (edge >= most) break;
     if (edge === edges.at(-1)) continue;
     const upTo = firstAbove(present, edge);
     edges.push(edge);
@@ -95,7 +106,7 @@ function numeric({ name, values }: ReferenceColumn): NumericReference {
     counted = upTo;
   }
   counts.push(size - counted);
-  return { name, kind: 'numeric', missing, low: present[0]!, high, edges, counts };
+  return { name, kind: 'numeric', missing, low: least - wide, high, edges, counts };
 }
 
 /** How many values are at most `edge`. */

@@ -135,3 +135,39 @@ export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length, seed = 
   }
   return ~crc >>> 0;
 }
+
+/*
+ * A CRC is the remainder of a polynomial over GF(2), the first bit of the message its highest power; in this reflected form bit
+ * 31 stands for x^0. So a change of some bytes changes it by the remainder of that change alone, times x for every bit behind.
+ */
+
+/** x^(2^k) modulo the polynomial, for sizes up to what 32 bits can tell. */
+const POWERS = makePowers(36);
+
+function makePowers(count: number): Int32Array {
+  const powers = new Int32Array(count);
+  powers[0] = 1 << 30;
+  for (let index = 1; index < count; index++) {
+    powers[index] = multiply(powers[index - 1]!, powers[index - 1]!);
+  }
+  return powers;
+}
+
+function multiply(left: number, right: number): number {
+  let product = 0;
+  for (let bit = 31; bit >= 0; bit--) {
+    if ((left >>> bit) & 1) product ^= right;
+    right = right & 1 ? (right >>> 1) ^ POLYNOMIAL : right >>> 1;
+  }
+  return product;
+}
+
+/** The CRC of bytes in which some are replaced, from `crc` before: `change` is old XOR new, with `behind` bytes unchanged after it. */
+export function crc32cChanged(crc: number, change: Uint8Array, behind: number): number {
+  let remainder = 0;
+  for (const byte of change) remainder = (remainder >>> 8) ^ tables[(remainder ^ byte) & 0xff]!;
+  for (let left = behind, power = 3; left > 0; left = Math.floor(left / 2), power++) {
+    if (left % 2 === 1) remainder = multiply(remainder, POWERS[power]!);
+  }
+  return (crc ^ remainder) >>> 0;
+}

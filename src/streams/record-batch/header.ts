@@ -1,6 +1,6 @@
 import { MillraceError } from '../../kernel/index.ts';
 import { readInt16, readInt32, readInt64, writeInt16, writeInt32, writeInt64 } from './bytes.ts';
-import { crc32c } from './crc32c.ts';
+import { crc32c, crc32cChanged } from './crc32c.ts';
 
 /**
  * The header of a RecordBatch, magic 2 (Kafka protocol guide, "Record Batch"):
@@ -18,6 +18,8 @@ export const BATCH_HEADER_BYTES = 61;
 /** From the base offset to the end of the length. */
 export const BATCH_PREFIX_BYTES = 12;
 const CRC_FROM = 21;
+/** Attributes to base sequence: all that says whose a batch is lies within. */
+const PRODUCER_END = 57;
 /** A record takes at least: length, attributes, timestamp delta, offset delta, key length, value length, header count. */
 const SMALLEST_RECORD_BYTES = 7;
 
@@ -140,17 +142,23 @@ export function setAppendTime(bytes: Uint8Array, position: number, timeMs: numbe
   writeCrc(bytes, position);
 }
 
-/** Makes the batch at the start of `bytes` one of a producer, or of its transaction, then renews the CRC. */
+/**
+ * Makes the batch at the start of `bytes` one of a producer, or of its transaction. The CRC changes with it and is not made
+ * anew: records that are damaged stay so, and large batches cost no more than small ones.
+ */
 export function setProducer(
   bytes: Uint8Array,
   producer: { readonly producerId: number; readonly epoch: number; readonly sequence: number },
   transactional = false,
 ): void {
+  const change = Uint8Array.from(bytes.subarray(CRC_FROM, PRODUCER_END));
   writeInt16(bytes, 21, (readInt16(bytes, 21) & ~16) | (transactional ? 16 : 0));
   writeInt64(bytes, 43, producer.producerId);
   writeInt16(bytes, 51, producer.epoch);
   writeInt32(bytes, 53, producer.sequence);
-  writeCrc(bytes, 0);
+  for (let index = 0; index < change.length; index++) change[index]! ^= bytes[CRC_FROM + index]!;
+  const behind = readInt32(bytes, 8) + BATCH_PREFIX_BYTES - PRODUCER_END;
+  writeInt32(bytes, 17, crc32cChanged(readInt32(bytes, 17), change, behind));
 }
 
 /** Computes and writes the CRC of the batch at `position`. */

@@ -13,14 +13,14 @@ export function isMergeable(header: BatchHeader): boolean {
 
 /**
  * One batch with the records of several in their order, copied but not decoded: only the deltas of time and offset in front
- * of each are written anew. Throws BATCH_INVALID.
+ * of each are written anew. It stands in `room` where that is given and large enough. Throws BATCH_INVALID.
  */
-export function mergeBatches(batches: readonly Uint8Array[]): Uint8Array {
+export function mergeBatches(batches: readonly Uint8Array[], room?: Uint8Array): Uint8Array {
   if (batches.length === 1) return batches[0]!;
   const headers = batches.map((batch) => readBatchHeader(batch));
   const count = headers.reduce((sum, header) => sum + header.recordCount, 0);
-  const bytes = batches.reduce((sum, batch) => sum + batch.length, BATCH_HEADER_BYTES);
-  const merged = new Uint8Array(Buffer.allocUnsafeSlow(bytes + count * GROWTH_BYTES).buffer);
+  const bytes = batches.reduce((sum, batch) => sum + batch.length, BATCH_HEADER_BYTES + count * GROWTH_BYTES);
+  const merged = room && room.length >= bytes ? room : new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
   const baseTimeMs = headers[0]!.baseTimestampMs;
   let maxTimeMs = headers[0]!.maxTimestampMs;
   let at = BATCH_HEADER_BYTES;
