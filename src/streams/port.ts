@@ -149,7 +149,7 @@ export interface FetchRequest extends TopicPartition {
   readonly maxBytes: number;
   /** 'committed' leaves out what lies past the last stable offset and lists aborted transactions. */
   readonly isolation?: 'committed' | 'uncommitted';
-  /** Gives memory for what is read, of that many bytes at least. The store need not ask. */
+  /** Gives memory for what is read, of that many bytes at least. The store need not ask, and writes to it no more once the fetch has ended. */
   readonly allocate?: (bytes: number) => Uint8Array;
 }
 
