@@ -60,7 +60,11 @@ describe('what a Kafka client may do', () => {
     const { guard, acls, may, allow } = await makeAuthorizer();
     const local = await guard.identify({ loopback: true });
     await allow('User:*', 'write', 'payments');
-    assert.equal(may(local, 'Fetch', 'read', 'stream/payments'), true, 'what is not allowed is not denied yet');
+    assert.equal(
+      may(local, 'Fetch', 'read', 'stream/payments'),
+      true,
+      'what is not allowed is not denied yet',
+    );
     const everybody = { principal: 'User:*', host: '*', operation: 'all', permission: 'deny' } as const;
     await acls.create([{ resource: 'topic', name: 'secret', pattern: 'literal', ...everybody }]);
     await acls.create([{ resource: 'cluster', name: 'kafka-cluster', pattern: 'literal', ...everybody }]);
