@@ -12,7 +12,7 @@ import {
   type Workers,
 } from '../kernel/index.ts';
 import type { Values } from './inference.port.ts';
-import { createPreprocessors } from './inputs/preprocessors.ts';
+import { checkPreprocessing, createPreprocessors } from './inputs/preprocessors.ts';
 import { isVersionId, type ModelRecord, type VersionRecord } from './registry/records.ts';
 import { createRegistry, PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
 import { decodeRows, type Prediction } from './rows/decode.ts';
@@ -324,6 +324,7 @@ export function createModels(options: ModelsOptions): Models {
     start: () => registry.start(),
     stop: () => residents.close(),
     async register(name, draft) {
+      await checkPreprocessing(draft.serving, options.workers);
       const opened = await openModel(draft.bytes, engines, clock);
       const { inputs, outputs, metadata } = opened.model;
       await opened.model.close();
