@@ -13,9 +13,8 @@ export function evaluatorEngine(): InferenceEngine {
     name: 'typescript',
     place: 'caller',
     async load(bytes) {
-      const { inputs, outputs, metadata, rowByRow, run } = compileFile(bytes);
+      const { inputs, outputs, metadata, run } = compileFile(bytes);
       return {
-        rowByRow,
         inputs,
         outputs,
         metadata,
