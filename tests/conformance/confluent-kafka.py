@@ -113,6 +113,18 @@ def regular_expression(protocol):
     consumer.close()
 
 
+def packed_by_the_topic():
+    values = ['%d %s' % (index, 'payment of card ' * 20) for index in range(2000)]
+    for codec in ['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd']:
+        topic = 'packed-' + codec
+        for future in admin.create_topics([NewTopic(topic, 1, 1, config={'compression.type': codec})]).values():
+            future.result(10)
+        produce(topic, values, **{'enable.idempotence': True, 'compression.type': 'zstd' if codec == 'uncompressed' else 'none'})
+        consumer = consumer_of(topic, topic, **{'check.crcs': True})
+        assert read(consumer, 2000) == values
+        consumer.close()
+
+
 class Worker:
     """A member on a thread of its own that commits what it reads."""
 
@@ -319,6 +331,7 @@ def acls():
 
 CASES = {
     'sends idempotently with every compression': idempotent_and_compressed,
+    'reads what the topic had packed anew': packed_by_the_topic,
     'reads in a group of the classic protocol, and takes over': lambda: group('classic'),
     'reads in a group of the newer protocol, and takes over': lambda: group('consumer'),
     'rebalances cooperatively': cooperative,

@@ -12,6 +12,7 @@ interface Case {
 /** Every case of `confluent-kafka.py`: those that it does not report have not run. */
 const NAMES = [
   'sends idempotently with every compression',
+  'reads what the topic had packed anew',
   'reads in a group of the classic protocol, and takes over',
   'reads in a group of the newer protocol, and takes over',
   'rebalances cooperatively',
