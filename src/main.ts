@@ -300,7 +300,7 @@ export function createPlatform(config: PlatformConfig, overrides: PlatformOverri
       }),
       modelRoutes({ models, workers, fileBytes: config.models.modelFile }),
       modelOperationRoutes({ operations: models.operations, models }),
-      inferenceRoutes({ service: inference, requestBytes: config.models.modelRequest }),
+      inferenceRoutes({ service: inference, workers, requestBytes: config.models.modelRequest }),
       secretRoutes({ secrets }),
       statusPageRoutes(),
       ...(overrides.routes ?? []),

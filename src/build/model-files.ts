@@ -67,10 +67,14 @@ function withVocabularies(
     ...serving.preprocess,
   };
   for (const [input, path] of Object.entries(vocabularies)) {
-    const bytes = path === '' ? undefined : read(`inputs.${input}.vocabulary`, path);
     const declared = preprocess[input]!;
-    if (!bytes || declared.kind !== 'wordpiece') continue;
-    const vocabulary = Buffer.from(bytes).toString('utf8').split(/\r?\n/);
+    const option = declared.kind === 'tokenizer' ? 'file' : 'vocabulary';
+    const bytes = path === '' ? undefined : read(`inputs.${input}.${option}`, path);
+    if (!bytes) continue;
+    const text = Buffer.from(bytes).toString('utf8');
+    if (declared.kind === 'tokenizer') preprocess[input] = { ...declared, tokenizer: text };
+    if (declared.kind !== 'wordpiece') continue;
+    const vocabulary = text.split(/\r?\n/);
     if (vocabulary.at(-1) === '') vocabulary.pop();
     preprocess[input] = { ...declared, vocabulary };
   }

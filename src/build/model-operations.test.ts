@@ -21,9 +21,28 @@ export const help = fn('help', { on: drifts }, () => {});
 
 async function build(source: string) {
   await using bench = await createWorkbench();
-  const files = { 'package.json': PACKAGE, 'rows.csv': 'amount,fraud\n1,0\n', 'app.ts': source };
+  const files = {
+    'package.json': PACKAGE,
+    'rows.csv': 'amount,fraud\n1,0\n',
+    'tokenizer.json': '{"model":{}}',
+    'app.ts': source,
+  };
   return await bench.builder.build(await bench.write(files));
 }
+
+describe('a tokenizer', () => {
+  const app = (file: string) => `import { model } from 'millrace';
+export const mood = model('mood', { inputs: { ids: { kind: 'tokenizer', from: 'text', file: '${file}', length: 16 } } });`;
+
+  it('travels in the manifest, and is missed where it is not there', async () => {
+    const { manifest } = await build(app('tokenizer.json'));
+    assert.deepEqual(manifest.models![0]!.serving.preprocess, {
+      ids: { kind: 'tokenizer', from: 'text', tokenizer: '{"model":{}}', length: 16, part: 'ids' },
+    });
+    await assert.rejects(build(app('nowhere.json')), /inputs\.ids\.file 'nowhere\.json' cannot be read/);
+    await assert.rejects(build(app('')), /inputs\.ids\.file/);
+  });
+});
 
 describe('how a model is operated', () => {
   it('travels in the manifest, with the rows that its gates name', async () => {

@@ -53,6 +53,8 @@ export interface Acls {
   remove(filter: AclFilter): Promise<readonly AclBinding[]>;
   /** undefined where no list names the principal (A2). */
   decide(question: AclQuestion): 'allow' | 'deny' | undefined;
+  /** Whether a list says so in as many words; that none allows it does not count. */
+  denies(question: AclQuestion): boolean;
 }
 
 const TABLE = 'govern.acls';
@@ -101,6 +103,15 @@ export function createAcls({ state }: { readonly state: StateStore }): Acls {
       for (const binding of gone) bindings.delete(keyOf(binding));
       return gone;
     },
+    denies: (question) =>
+      bindings
+        .values()
+        .some(
+          (binding) =>
+            binding.permission === 'deny' &&
+            (binding.principal === question.principal || binding.principal === EVERYBODY) &&
+            applies(binding, question),
+        ),
     decide(question) {
       let named = false;
       let allowed = false;

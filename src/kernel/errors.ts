@@ -22,7 +22,11 @@ export class MillraceError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    const { stackTraceLimit } = Error;
+    // Under load refusals come by the thousand, and a stack costs more than all else about them.
+    if (code === 'TOO_MANY_REQUESTS') Error.stackTraceLimit = 0;
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.errors = details.errors ?? [];
     this.retryAfterMs = details.retryAfterMs;

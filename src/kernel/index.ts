@@ -62,6 +62,7 @@ export type {
   StreamManifest,
   StreamTrigger,
   TextPreprocessing,
+  TokenizedText,
   Trigger,
   WordPieceText,
 } from './manifest.ts';

@@ -129,7 +129,7 @@ export interface ImagePreprocessing {
   readonly std: readonly number[];
 }
 
-export type TextPreprocessing = HashedText | WordPieceText;
+export type TextPreprocessing = HashedText | WordPieceText | TokenizedText;
 
 /** Counts of hashed n-grams: a matrix of `size` columns. */
 export interface HashedText {
@@ -147,6 +147,17 @@ export interface WordPieceText {
   readonly vocabulary: readonly string[];
   readonly length: number;
   readonly lowercase: boolean;
+  /** What the input gets of it. */
+  readonly part: 'ids' | 'mask' | 'types';
+}
+
+/** Tokens by a tokenizer of Hugging Face's format, cut and filled to `length`. */
+export interface TokenizedText {
+  readonly kind: 'tokenizer';
+  readonly from: string;
+  /** tokenizer.json, as text: it is read in workers. */
+  readonly tokenizer: string;
+  readonly length: number;
   /** What the input gets of it. */
   readonly part: 'ids' | 'mask' | 'types';
 }

@@ -42,8 +42,6 @@ export interface LoadedModel {
   readonly metadata: { readonly [key: string]: string };
   /** Estimate of what it takes while it is loaded. */
   readonly memoryBytes: number;
-  /** Whether a batch costs what its rows cost one by one, in the caller's thread: then no row needs to wait for others. */
-  readonly rowByRow?: boolean;
   /**
    * Inputs by name, all of them, with the declared types; outputs by name. An engine in the caller's thread answers at once,
    * others with a promise. Throws INVALID_INPUT when shapes do not fit; several may be under way.

@@ -12,7 +12,7 @@ import {
   type Workers,
 } from '../kernel/index.ts';
 import type { Values } from './inference.port.ts';
-import { createPreprocessors } from './inputs/preprocessors.ts';
+import { checkPreprocessing, createPreprocessors } from './inputs/preprocessors.ts';
 import { isVersionId, type ModelRecord, type VersionRecord } from './registry/records.ts';
 import { createRegistry, PRODUCTION, type Registry, type VersionDraft } from './registry/registry.ts';
 import { decodeRows, type Prediction } from './rows/decode.ts';
@@ -204,33 +204,25 @@ export function createModels(options: ModelsOptions): Models {
    * What was unloaded between being asked for and being run is loaded again: a request does not fail for that. What ran it
    * may also have ended, with the model in it: then the next request loads it anew.
    */
-  const run = (served: Served, inputs: Values, rows: number): Values | Promise<Values> => {
-    if (served.closed) return runAgain(served.record, inputs, rows);
-    const outputs = served.run(inputs, rows);
-    return outputs instanceof Promise ? guarded(served, outputs) : outputs;
-  };
-
-  const runAgain = async ({ model, version }: VersionRecord, inputs: Values, rows: number): Promise<Values> =>
-    (await residents.get(model, version)).run(inputs, rows);
-
-  const guarded = async (served: Served, outputs: Promise<Values>): Promise<Values> => {
+  const run = async (served: Served, inputs: Values, rows: number): Promise<Values> => {
+    const { model, version } = served.record;
+    if (served.closed) return (await residents.get(model, version)).run(inputs, rows);
     try {
-      return await outputs;
+      return await served.run(inputs, rows);
     } catch (error) {
-      const { model, version } = served.record;
       const isCurrent = residents.peek(model, version) === served;
       if (isMillraceError(error, 'UNAVAILABLE') && isCurrent) await residents.evict(model, version);
       throw error;
     }
   };
 
-  const observed = (
+  const observed = async (
     served: Served,
     inputs: Values,
     rows: number,
     { key, keys, unobserved, call = 0 }: CallOptions,
     shadow = false,
-  ): Values | Promise<Values> => {
+  ): Promise<Values> => {
     if (observers.length === 0 || unobserved) return run(served, inputs, rows);
     const sinceMs = clock.monotonic();
     const tell = (outputs: Values | undefined, error: string | undefined): void => {
@@ -250,21 +242,14 @@ export function createModels(options: ModelsOptions): Models {
       };
       for (const observer of observers) observer(observation);
     };
-    const succeeded = (outputs: Values): Values => {
+    try {
+      const outputs = await run(served, inputs, rows);
       tell(outputs, undefined);
       return outputs;
-    };
-    const failed = (error: unknown): never => {
+    } catch (error) {
       tell(undefined, isMillraceError(error) ? error.code : 'INTERNAL');
       throw error;
-    };
-    let outputs: Values | Promise<Values>;
-    try {
-      outputs = run(served, inputs, rows);
-    } catch (error) {
-      return failed(error);
     }
-    return outputs instanceof Promise ? outputs.then(succeeded, failed) : succeeded(outputs);
   };
 
   /** Shadows get the rows as the caller sent them, because another version may encode them otherwise. */
@@ -298,8 +283,7 @@ export function createModels(options: ModelsOptions): Models {
     if (rows.length > 1 && served.rows && !served.rows.plan.batched) return oneByOne(served, rows, options);
     const inputs = encodeRows(served, rows, path);
     const ready = inputs instanceof Promise ? await inputs : inputs;
-    const run = observed(served, ready, rows.length, options);
-    const outputs = run instanceof Promise ? await run : run;
+    const outputs = await observed(served, ready, rows.length, options);
     const predictions = decodeRows(outputs, rows.length);
     if (options.explain !== true) return { model, version, predictions };
     const explanations = await explain(served, ready);
@@ -340,6 +324,7 @@ export function createModels(options: ModelsOptions): Models {
     start: () => registry.start(),
     stop: () => residents.close(),
     async register(name, draft) {
+      await checkPreprocessing(draft.serving, options.workers);
       const opened = await openModel(draft.bytes, engines, clock);
       const { inputs, outputs, metadata } = opened.model;
       await opened.model.close();

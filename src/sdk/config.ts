@@ -66,6 +66,8 @@ export interface MillraceConfig {
   readonly kafkaAutoCreate?: boolean;
   /** Partitions of topics that Kafka clients make without saying how many. Default 1. */
   readonly kafkaPartitions?: number;
+  /** PEM file: authorities whose client certificates the Kafka port takes. */
+  readonly kafkaClientCa?: string;
   /** Address of the inference port; default `127.0.0.1`. */
   readonly inferenceHost?: string;
   /** Port of the Open Inference Protocol over gRPC, such as 7404; default `'off'`. The API port has it over REST anyway. */

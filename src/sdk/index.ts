@@ -28,6 +28,7 @@ export {
   model,
   type NgramInput,
   type PredictOptions,
+  type TokenizerInput,
   type WordPieceInput,
 } from './model.ts';
 export {

@@ -50,6 +50,18 @@ export interface WordPieceInput {
   readonly part?: 'ids' | 'mask' | 'types';
 }
 
+/** A text in a row becomes tokens by a tokenizer of Hugging Face's format: byte-pair encoding, WordPiece or Unigram. */
+export interface TokenizerInput {
+  readonly kind: 'tokenizer';
+  readonly from: string;
+  /** Path of `tokenizer.json`, from the app's folder. */
+  readonly file: string;
+  /** Longer texts are cut, shorter ones filled up; default 128. */
+  readonly length?: number;
+  /** Which of the inputs of such a model this is; default `'ids'`. */
+  readonly part?: 'ids' | 'mask' | 'types';
+}
+
 export interface ModelOptions extends ModelOperationsOptions {
   /** Path of the ONNX file, from the app's folder. Without it versions come by upload or training. */
   readonly file?: string;
@@ -58,7 +70,7 @@ export interface ModelOptions extends ModelOperationsOptions {
   /** Names of the columns of a model that takes one matrix; default: those of `input`, in their order. */
   readonly features?: readonly string[];
   /** What turns pictures and texts into inputs, by the input's name. */
-  readonly inputs?: { readonly [input: string]: ImageInput | NgramInput | WordPieceInput };
+  readonly inputs?: { readonly [input: string]: ImageInput | NgramInput | WordPieceInput | TokenizerInput };
   /** The model knows null and NaN as values that are missing; else they are refused. Default false. */
   readonly missing?: boolean;
   /** Most rows that run together (default 256), and how long a batch waits for more while others run (default 0). */

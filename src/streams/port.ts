@@ -1,4 +1,5 @@
 import type { Service } from '../kernel/index.ts';
+import type { Compression } from './record-batch/index.ts';
 
 /**
  * The log. Records are stored and handed over as Kafka RecordBatch v2 (magic 2), so that producers' bytes pass
@@ -74,6 +75,8 @@ export interface TopicConfig {
   /** How long a compacted topic keeps tombstones. */
   readonly deleteRetentionMs: number;
   readonly minCompactionLagMs: number;
+  /** How batches of producers are packed: as they come ('producer'), or all in the same way. */
+  readonly compression: 'producer' | Compression;
 }
 
 export const DEFAULT_TOPIC_CONFIG: TopicConfig = {
@@ -86,6 +89,7 @@ export const DEFAULT_TOPIC_CONFIG: TopicConfig = {
   timestampType: 'create',
   deleteRetentionMs: 86_400_000,
   minCompactionLagMs: 0,
+  compression: 'producer',
 };
 
 export interface TopicInfo {
@@ -145,7 +149,7 @@ export interface FetchRequest extends TopicPartition {
   readonly maxBytes: number;
   /** 'committed' leaves out what lies past the last stable offset and lists aborted transactions. */
   readonly isolation?: 'committed' | 'uncommitted';
-  /** Gives memory for what is read, of that many bytes at least. The store need not ask. */
+  /** Gives memory for what is read, of that many bytes at least. The store need not ask, and writes to it no more once the fetch has ended. */
   readonly allocate?: (bytes: number) => Uint8Array;
 }
 

@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupType, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient,
                                    NewPartitions, NewTopic, ResourcePatternType, ResourceType)
 from confluent_kafka import ConsumerGroupTopicPartitions, ConsumerGroupState
@@ -113,6 +113,122 @@ def regular_expression(protocol):
     consumer.close()
 
 
+def packed_by_the_topic():
+    values = ['%d %s' % (index, 'payment of card ' * 20) for index in range(2000)]
+    for codec in ['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd']:
+        topic = 'packed-' + codec
+        for future in admin.create_topics([NewTopic(topic, 1, 1, config={'compression.type': codec})]).values():
+            future.result(10)
+        produce(topic, values, **{'enable.idempotence': True, 'compression.type': 'zstd' if codec == 'uncompressed' else 'none'})
+        consumer = consumer_of(topic, topic, **{'check.crcs': True})
+        assert read(consumer, 2000) == values
+        consumer.close()
+
+
+class Worker:
+    """A member on a thread of its own that commits what it reads."""
+
+    def __init__(self, group, topic, seen, **options):
+        self.consumer = consumer_of(group, topic, **options)
+        self.seen = seen
+        self.share = []
+        self.ending = False
+        self.failure = None
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while not self.ending:
+                for message in self.consumer.consume(100, 0.1):
+                    if message.error():
+                        raise KafkaException(message.error())
+                    self.seen.append((message.partition(), message.offset()))
+                    self.commit(message)
+                self.share = [one.partition for one in self.consumer.assignment()]
+            self.consumer.close()
+        except Exception as error:
+            self.failure = error
+
+    def commit(self, message):
+        try:
+            self.consumer.commit(message, asynchronous=False)
+        except KafkaException as error:  # the partition is somebody else's by now, who reads it again
+            if error.args[0].code() not in (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS,
+                                            KafkaError.STALE_MEMBER_EPOCH, KafkaError.UNKNOWN_MEMBER_ID):
+                raise
+
+    def stop(self):
+        self.ending = True
+        self.thread.join(20)
+        if self.failure:
+            raise self.failure
+
+
+def group_type(group):
+    listed = admin.list_consumer_groups().result(10).valid
+    return next(one.type for one in listed if one.group_id == group)
+
+
+def migration(strategy, static):
+    group = 'migration-%s%s' % (strategy, '-static' if static else '')
+    topic = make_topic(group, 6)
+    producer = Producer({'bootstrap.servers': BROKER, 'linger.ms': 5})
+    seen = []
+    members = {}
+
+    def start(index, **options):
+        if static:
+            options['group.instance.id'] = 'instance-%d' % index
+        members[index] = Worker(group, topic, seen, **options)
+
+    def classic(index):
+        # A static member that left is expected back until its session ends.
+        start(index, **{'partition.assignment.strategy': strategy, 'session.timeout.ms': 6000, 'heartbeat.interval.ms': 500})
+
+    def newer(index):
+        start(index, **{'group.protocol': 'consumer'})
+
+    def settle(what):
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            producer.produce(topic, 'x')
+            producer.poll(0)
+            shares = [member.share for member in members.values()]
+            if sorted(sum(shares, [])) == list(range(6)) and all(len(share) == 2 for share in shares):
+                return
+            time.sleep(0.02)
+        raise AssertionError('%s: it does not settle: %s' % (what, shares))
+
+    try:
+        for index in range(3):
+            classic(index)
+        settle('classic')
+        assert group_type(group) == ConsumerGroupType.CLASSIC
+        for index in range(3):
+            members.pop(index).stop()
+            newer(index)
+            settle('upgrade %d' % index)
+            assert group_type(group) == ConsumerGroupType.CONSUMER, index
+        for index in range(3):
+            members.pop(index).stop()
+            classic(index)
+            settle('downgrade %d' % index)
+            assert group_type(group) == (ConsumerGroupType.CLASSIC if index == 2 else ConsumerGroupType.CONSUMER), index
+        assert producer.flush(10) == 0
+        watch = consumer_of(group + '-watch', topic)
+        ends = {index: watch.get_watermark_offsets(TopicPartition(topic, index), timeout=10)[1] for index in range(6)}
+        watch.close()
+        written = {(partition, offset) for partition, end in ends.items() for offset in range(end)}
+        end = time.monotonic() + 20
+        while time.monotonic() < end and set(seen) != written:
+            time.sleep(0.1)
+        assert set(seen) == written, 'lost: %s' % sorted(written - set(seen))[:10]
+    finally:
+        for member in members.values():
+            member.stop()
+
+
 def static_members():
     topic = make_topic('static', 2)
     options = {'group.instance.id': 'one', 'session.timeout.ms': 10000}
@@ -215,11 +331,15 @@ def acls():
 
 CASES = {
     'sends idempotently with every compression': idempotent_and_compressed,
+    'reads what the topic had packed anew': packed_by_the_topic,
     'reads in a group of the classic protocol, and takes over': lambda: group('classic'),
     'reads in a group of the newer protocol, and takes over': lambda: group('consumer'),
     'rebalances cooperatively': cooperative,
     'subscribes by a regular expression, classic': lambda: regular_expression('classic'),
     'subscribes by a regular expression, newer protocol': lambda: regular_expression('consumer'),
+    'moves from the classic protocol to the newer one and back, member by member': lambda: migration('range', False),
+    'moves with cooperative members': lambda: migration('cooperative-sticky', False),
+    'moves with static members': lambda: migration('range', True),
     'comes back as a static member': static_members,
     'reads, transforms and writes in transactions, and is fenced': transactions,
     'has its abandoned transaction aborted': transaction_timeout,
@@ -228,6 +348,8 @@ CASES = {
 }
 
 for name, case in CASES.items():
+    if len(sys.argv) > 2 and sys.argv[2] not in name:
+        continue
     begun = time.monotonic()
     try:
         case()

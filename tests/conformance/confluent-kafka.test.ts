@@ -12,11 +12,15 @@ interface Case {
 /** Every case of `confluent-kafka.py`: those that it does not report have not run. */
 const NAMES = [
   'sends idempotently with every compression',
+  'reads what the topic had packed anew',
   'reads in a group of the classic protocol, and takes over',
   'reads in a group of the newer protocol, and takes over',
   'rebalances cooperatively',
   'subscribes by a regular expression, classic',
   'subscribes by a regular expression, newer protocol',
+  'moves from the classic protocol to the newer one and back, member by member',
+  'moves with cooperative members',
+  'moves with static members',
   'comes back as a static member',
   'reads, transforms and writes in transactions, and is fenced',
   'has its abandoned transaction aborted',

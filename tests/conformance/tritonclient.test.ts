@@ -34,7 +34,7 @@ for name, library, url in (("http", http_client, api), ("grpc", grpc_client, rpc
     tensor.set_data_from_numpy(x)
     answer = client.infer("risk", [tensor], request_id="42", outputs=[library.InferRequestedOutput("y")])
     result["y"] = answer.as_numpy("y").tolist()
-    result["all"] = client.infer("risk", [tensor], model_version="1").as_numpy("z").tolist()
+    result["all"] = client.infer("risk", [tensor], model_version="1", **({"compression_algorithm": "gzip"} if name == "grpc" else {})).as_numpy("z").tolist()
     many = [None] * 8
     pending = []
     if name == "grpc":

@@ -40,6 +40,11 @@ const FIELDS: {
   },
   deleteRetentionMs: { key: 'delete.retention.ms', write: String, read: Number },
   minCompactionLagMs: { key: 'min.compaction.lag.ms', write: String, read: Number },
+  compression: {
+    key: 'compression.type',
+    write: (value) => (value === 'none' ? 'uncompressed' : value),
+    read: (value) => (value === 'uncompressed' ? 'none' : (value as TopicConfig['compression'])),
+  },
 };
 
 export const CONFIG_KEYS: readonly string[] = Object.values(FIELDS).map(({ key }) => key);

@@ -19,9 +19,9 @@ export interface WorkerThreadsOptions {
 
 /**
  * What is sent in one turn of the event loop is posted together, but not more than this: both threads would otherwise work by
- * turns, each on all there is while the other waits for it.
+ * turns, each on all there is while the other waits for it. Many fewer would wake the other thread too often.
  */
-const MESSAGES_AT_ONCE = 16;
+const MESSAGES_AT_ONCE = 32;
 
 const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
 

@@ -33,6 +33,7 @@ const DAY_MS = 86_400_000;
 const COMMON = ['kind', 'from'];
 const IMAGE = [...COMMON, 'width', 'height', 'fit', 'channels', 'layout', 'scale', 'mean', 'std'];
 const NGRAMS = [...COMMON, 'size', 'words', 'lowercase'];
+const TOKENIZER = [...COMMON, 'file', 'length', 'part'];
 const WORDPIECE = [...COMMON, 'vocabulary', 'length', 'lowercase', 'part'];
 
 type Preprocess = NonNullable<ModelServing['preprocess']>;
@@ -126,7 +127,12 @@ function readInputs(options: OptionReader, vocabularies: { [input: string]: stri
       if (vocabularies[name] === '')
         own.problem('vocabulary', "is needed: the path of the model's vocab.txt.");
       found[name] = readWordPiece(own);
-    } else group.problem(name, "needs a kind: 'image', 'hashed-ngrams' or 'wordpiece'.");
+    } else if (kind === 'tokenizer') {
+      const own = group.group(name, TOKENIZER);
+      vocabularies[name] = own.text('file') ?? '';
+      if (vocabularies[name] === '') own.problem('file', 'is needed: the path of tokenizer.json.');
+      found[name] = readTokenizer(own);
+    } else group.problem(name, "needs a kind: 'image', 'hashed-ngrams', 'wordpiece' or 'tokenizer'.");
   }
   return found;
 }
@@ -178,6 +184,16 @@ function readNgrams(options: OptionReader): Preprocess[string] {
     size: options.integer('size', { min: 1, max: 4_194_304, preset: 1024 }),
     words: pair ? (given as unknown as [number, number]) : [1, 2],
     lowercase: lowercaseOf(options),
+  };
+}
+
+function readTokenizer(options: OptionReader): Preprocess[string] {
+  return {
+    kind: 'tokenizer',
+    from: fromOf(options),
+    tokenizer: '',
+    length: options.integer('length', { min: 2, max: 8192, preset: 128 }),
+    part: options.oneOf('part', ['ids', 'mask', 'types'], 'ids'),
   };
 }
 

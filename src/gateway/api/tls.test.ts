@@ -68,4 +68,29 @@ describe('TLS of the API port', () => {
     await look(logged(/cannot be used.*The old certificate stays/));
     assert.equal(await shownName(api.door.url), 'second');
   });
+
+  it('answers requests that come whole and in pieces on one connection', async () => {
+    use('first');
+    await using api = await testApi({ tls: { certFile: file('cert.pem'), keyFile: file('key.pem') } });
+    const port = Number(new URL(api.door.url).port);
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk;
+    });
+    const answered = async (count: number): Promise<void> => {
+      while (text.split('HTTP/1.1 ').length <= count) await new Promise((resolve) => setImmediate(resolve));
+    };
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    const request =
+      'POST /streams/nothing/records HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}';
+    for (const [index, cut] of [request.length, 10, request.length, 40].entries()) {
+      socket.write(request.slice(0, cut));
+      await new Promise((resolve) => setImmediate(resolve));
+      socket.write(request.slice(cut));
+      await answered(index + 1);
+    }
+    assert.equal(text.match(/HTTP\/1\.1 404[^{]*\{[^}]*STREAM_NOT_FOUND/g)?.length, 4);
+    socket.destroy();
+  });
 });

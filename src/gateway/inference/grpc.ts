@@ -153,16 +153,19 @@ export function createInferenceDoor(options: InferenceDoorOptions): InferenceDoo
       throw new MillraceError('UNAVAILABLE', 'The platform is stopping. Try again when it is back.');
     const method = methods.get(headers[':path'] ?? '');
     if (!method) throw new MillraceError('METHOD_NOT_ALLOWED', `There is no method ${headers[':path']}.`);
-    let message: Uint8Array | undefined;
+    let taken = 0;
+    const hold = (bytes: number): void => {
+      taken += bytes;
+      held += bytes;
+      if (held > requestBytes * MOST_HELD_FACTOR) throw tooBusy();
+    };
     try {
-      message = await readMessage(stream, requestBytes, (bytes) => {
-        held += bytes;
-        if (held > requestBytes * MOST_HELD_FACTOR) throw tooBusy();
-      });
+      const frame = await readFrame(stream, requestBytes);
+      const message = await openFrame(frame, headers['grpc-encoding'], requestBytes, hold);
       await permit(stream, headers, method, method.model(message));
       return await method.run(message);
     } finally {
-      held -= message?.length ?? 0;
+      held -= taken;
     }
   };
 
@@ -175,7 +178,7 @@ export function createInferenceDoor(options: InferenceDoorOptions): InferenceDoo
     }
     const answer = once((status: number, detail: string, message?: Uint8Array) => {
       timer?.cancel();
-      respond(stream, status, detail, message);
+      void respond(stream, { status, detail, ...(message ? { message } : {}) }, takesGzip(headers));
     });
     const timeoutMs = timeoutOf(headers['grpc-timeout']);
     const late = (): void => answer(STATUS.DEADLINE_EXCEEDED, 'The deadline has passed.');
@@ -250,43 +253,73 @@ function once<Args extends unknown[]>(run: (...args: Args) => void): (...args: A
   };
 }
 
-/** The one message of a unary call. */
-function readMessage(
-  stream: ServerHttp2Stream,
-  limitBytes: number,
-  hold: (bytes: number) => void,
-): Promise<Uint8Array> {
+/** The one frame of a unary call. */
+function readFrame(stream: ServerHttp2Stream, limitBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let total = 0;
     stream.on('data', (chunk: Buffer) => {
       total += chunk.length;
-      if (total <= limitBytes + 5) chunks.push(chunk);
+      if (total <= limitBytes + HEAD_BYTES) chunks.push(chunk);
       else reject(tooLarge(limitBytes));
     });
-    stream.on('end', () => {
-      try {
-        if (total > limitBytes + 5) return;
-        const message = unframed(Buffer.concat(chunks, total));
-        hold(message.length);
-        resolve(message);
-      } catch (error) {
-        reject(error);
-      }
-    });
+    stream.on('end', () => resolve(Buffer.concat(chunks, Math.min(total, limitBytes + HEAD_BYTES))));
     stream.on('close', () => reject(new MillraceError('BAD_REQUEST', 'The call ended before its message.')));
   });
 }
 
-function unframed(frame: Buffer): Uint8Array {
-  if (frame.length < 5 || frame.readUInt32BE(1) !== frame.length - 5) {
+/** A byte that says whether the message is compressed, and four for its length. */
+const HEAD_BYTES = 5;
+
+/** The message of a frame. `hold` is told its size before memory is taken for it. */
+async function openFrame(
+  frame: Buffer,
+  encoding: unknown,
+  limitBytes: number,
+  hold: (bytes: number) => void,
+): Promise<Uint8Array> {
+  if (frame.length < HEAD_BYTES || frame.readUInt32BE(1) !== frame.length - HEAD_BYTES) {
     throw new MillraceError(
       'BAD_REQUEST',
       'A unary call has one message, and this one is cut off or there are more.',
     );
   }
-  if (frame[0] === 0) return frame.subarray(5);
-  throw new MillraceError('METHOD_NOT_ALLOWED', 'Compressed messages are not taken. Send them as they are.');
+  const message = frame.subarray(HEAD_BYTES);
+  if (frame[0] === 0) {
+    hold(message.length);
+    return message;
+  }
+  if (encoding !== 'gzip') {
+    throw new MillraceError(
+      'METHOD_NOT_ALLOWED',
+      `Messages compressed by ${JSON.stringify(encoding ?? 'nothing')} are not taken. Use gzip, or send them as they are.`,
+    );
+  }
+  return gunzip(message, limitBytes, hold);
+}
+
+/** Gzip says at its end how large its content is (RFC 1952): more than that is not unpacked, whatever comes. */
+async function gunzip(bytes: Buffer, limitBytes: number, hold: (bytes: number) => void): Promise<Uint8Array> {
+  const size = bytes.length < GZIP_LEAST_BYTES ? 0 : bytes.readUInt32LE(bytes.length - 4);
+  if (size > limitBytes) throw tooLarge(limitBytes);
+  hold(size);
+  const { gunzip: unpack } = process.getBuiltinModule('node:zlib');
+  return new Promise((resolve, reject) => {
+    unpack(bytes, { maxOutputLength: Math.max(1, size) }, (error, message) => {
+      if (!error && message.length === size) resolve(message);
+      else reject(new MillraceError('BAD_REQUEST', 'The message says that it is gzip, and is not.'));
+    });
+  });
+}
+
+const GZIP_LEAST_BYTES = 18;
+/** Smaller answers gain nothing. */
+const GZIP_WORTH_BYTES = 1024;
+
+/** Who compresses what it sends and takes gzip gets it: nobody else has asked for the time that it takes. */
+function takesGzip(headers: IncomingHttpHeaders): boolean {
+  const accepted = String(headers['grpc-accept-encoding'] ?? '').split(',');
+  return headers['grpc-encoding'] === 'gzip' && accepted.some((each) => each.trim() === 'gzip');
 }
 
 function tooLarge(limitBytes: number): MillraceError {
@@ -303,25 +336,53 @@ function tooBusy(): MillraceError {
   );
 }
 
-function respond(stream: ServerHttp2Stream, status: number, detail: string, message?: Uint8Array): void {
+interface Answer {
+  readonly status: number;
+  readonly detail: string;
+  readonly message?: Uint8Array;
+}
+
+async function respond(
+  stream: ServerHttp2Stream,
+  { status, detail, message }: Answer,
+  compress: boolean,
+): Promise<void> {
   if (stream.destroyed) return;
   const trailers = {
     'grpc-status': String(status),
     // Percent-encoded, as the protocol asks for.
     ...(detail === '' ? {} : { 'grpc-message': encodeURIComponent(detail.slice(0, 2000)) }),
   };
-  const head = { ':status': 200, 'content-type': 'application/grpc', 'grpc-accept-encoding': 'identity' };
+  const head = {
+    ':status': 200,
+    'content-type': 'application/grpc',
+    'grpc-accept-encoding': 'identity,gzip',
+  };
   if (!message) {
     stream.respond({ ...head, ...trailers }, { endStream: true });
     return;
   }
-  const frame = Buffer.allocUnsafe(5 + message.length);
-  frame[0] = 0;
-  frame.writeUInt32BE(message.length, 1);
-  frame.set(message, 5);
-  stream.respond(head, { waitForTrailers: true });
+  const packed = compress && message.length >= GZIP_WORTH_BYTES ? await gzip(message) : undefined;
+  if (stream.destroyed) return;
+  stream.respond(packed ? { ...head, 'grpc-encoding': 'gzip' } : head, { waitForTrailers: true });
   stream.on('wantTrailers', () => stream.sendTrailers(trailers));
-  stream.end(frame);
+  stream.end(framed(packed ?? message, packed !== undefined));
+}
+
+function framed(message: Uint8Array, compressed: boolean): Buffer {
+  const frame = Buffer.allocUnsafe(HEAD_BYTES + message.length);
+  frame[0] = compressed ? 1 : 0;
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, HEAD_BYTES);
+  return frame;
+}
+
+/** Undefined where that fails: then the message goes as it is. */
+function gzip(message: Uint8Array): Promise<Uint8Array | undefined> {
+  const { gzip: pack } = process.getBuiltinModule('node:zlib');
+  return new Promise((resolve) => {
+    pack(message, { level: 1 }, (error, packed) => resolve(error ? undefined : packed));
+  });
 }
 
 const UNITS_MS: { readonly [unit: string]: number } = {

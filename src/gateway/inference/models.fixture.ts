@@ -44,7 +44,7 @@ export async function servedModels(): Promise<ServedModels> {
   const service = createInferenceService({ models, version: '0.0.0-test', ready: () => true });
   const groups = [
     modelRoutes({ models, workers, fileBytes: 1024 * 1024 }),
-    inferenceRoutes({ service, requestBytes: 100_000 }),
+    inferenceRoutes({ service, workers, requestBytes: 100_000 }),
   ];
   const api = await testApi({ groups });
   return {

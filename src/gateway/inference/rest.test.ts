@@ -109,6 +109,42 @@ it('takes and gives tensors as bytes', async () => {
   assert.deepEqual(answer.outputs[1].data, [1, 2, 3, 4]);
 });
 
+it('takes large requests and gives large answers, the same as small ones', async () => {
+  await using under = await servedModels();
+  const { api, models } = under;
+  await models.register('risk', { bytes: weighted(1, 2), serving, by });
+  const numbers = Array.from({ length: 30_000 }, (_, index) => index % 100);
+  const input = { name: 'x', shape: [15_000, 2], datatype: 'FP32', data: numbers };
+  const infer = (data: readonly unknown[], more: object = {}) =>
+    api.post('/v2/models/risk/infer', JSON.stringify({ id: 'large', inputs: [{ ...input, data }], ...more }));
+  const { status, body } = await infer(numbers);
+  assert.equal(status, 200);
+  assert.deepEqual([body.id, body.model_version], ['large', '1']);
+  const [y, z] = body.outputs;
+  assert.deepEqual(
+    [y.shape, z.shape],
+    [
+      [15_000, 1],
+      [15_000, 2],
+    ],
+  );
+  assert.deepEqual(z.data, numbers);
+  assert.deepEqual(
+    y.data,
+    Array.from({ length: 15_000 }, (_, row) => numbers[row * 2]! + 2 * numbers[row * 2 + 1]!),
+  );
+  const refused = await infer(numbers.with(21_234, 'a' as never));
+  assert.deepEqual([refused.status, refused.body.errors[0].path], [422, '/inputs/0/data/21234']);
+  const binary = { parameters: { binary_data_output: true } };
+  const response = await api.fetch('/v2/models/risk/infer', {
+    method: 'POST',
+    body: JSON.stringify({ inputs: [input], ...binary }),
+  });
+  const bytes = Buffer.from(await response.arrayBuffer());
+  const at = Number(response.headers.get('inference-header-content-length'));
+  assert.deepEqual([bytes.length - at, bytes.readFloatLE(at + 4)], [15_000 * 3 * 4, y.data[1]]);
+});
+
 it('refuses what does not fit, with the place', async () => {
   await using under = await servedModels();
   const { api, models } = under;

@@ -1,26 +1,27 @@
 import type { OutgoingHttpHeaders } from 'node:http';
-import { type Json, MillraceError, toProblem } from '../../kernel/index.ts';
-import { arrayOf, elementCount, elementToJson, putterFor, type Tensor } from '../../models/index.ts';
+import { MillraceError, siblingModule, toProblem, type Workers } from '../../kernel/index.ts';
+import type { Tensor } from '../../models/index.ts';
 import type { Exchange } from '../api/exchange.ts';
 import type { HotRoute, RouteGroup } from '../api/route.ts';
-import { parseJson } from '../http/json.ts';
+import { ownBytes } from '../http/own-bytes.ts';
 import { problemHeaders } from '../http/problem.ts';
-import { INFERENCE_OPERATIONS, INFERENCE_SCHEMAS } from './rest.openapi.ts';
-import type { InferenceService, InferResult } from './service.ts';
 import {
-  checkShape,
-  datatypeOf,
-  tensorFromBytes,
-  tensorToBytes,
-  typeOfDatatype,
-  wrongTensor,
-} from './tensors.ts';
+  type ReadRequest,
+  readInferRequest,
+  type ToRead,
+  type ToWrite,
+  writeInferAnswer,
+} from './infer-json.ts';
+import { INFERENCE_OPERATIONS, INFERENCE_SCHEMAS } from './rest.openapi.ts';
+import type { InferenceService } from './service.ts';
 
 /** Length of the JSON in front of binary tensors, in bytes. */
 const LENGTH_HEADER = 'inference-header-content-length';
 
 export interface InferenceRoutesOptions {
   readonly service: InferenceService;
+  /** Take large requests and answers apart. */
+  readonly workers: Workers;
   /** Largest request. */
   readonly requestBytes: number;
 }
@@ -28,7 +29,8 @@ export interface InferenceRoutesOptions {
 type Handle = (exchange: Exchange) => void | Promise<void>;
 
 /** The Open Inference Protocol, version 2, over HTTP, with its extension for binary tensors. */
-export function inferenceRoutes({ service, requestBytes }: InferenceRoutesOptions): RouteGroup {
+export function inferenceRoutes(options: InferenceRoutesOptions): RouteGroup {
+  const { service } = options;
   const json = (exchange: Exchange, value: object, status = 200): void =>
     exchange.json(status, JSON.stringify(value));
   const open = (path: string, operation: keyof typeof INFERENCE_OPERATIONS, handle: Handle): HotRoute => ({
@@ -75,7 +77,7 @@ export function inferenceRoutes({ service, requestBytes }: InferenceRoutesOption
         const ready = await service.modelReady(name!, version);
         json(exchange, { name, ready }, ready ? 200 : 503);
       }),
-      ...ofModel('POST', '/infer', 'infer', (exchange) => infer(service, exchange, requestBytes)),
+      ...ofModel('POST', '/infer', 'infer', (exchange) => infer(options, exchange)),
     ],
   };
 }
@@ -100,137 +102,52 @@ function withError(handle: Handle): Handle {
   };
 }
 
-interface JsonObject {
-  readonly [field: string]: Json | undefined;
-}
+/** Taking a larger body apart, or putting as many values into JSON, takes the main thread milliseconds. */
+const LARGE_JSON_BYTES = 64 * 1024;
+const LARGE_VALUES = 10_000;
+const module = siblingModule(import.meta.url, './infer-json');
 
-async function infer(service: InferenceService, exchange: Exchange, requestBytes: number): Promise<void> {
-  const body = await exchange.body(requestBytes);
-  const { head, binary } = split(body, exchange.header(LENGTH_HEADER));
-  const request = objectIn(parseJson(head), '');
-  const inputs = readInputs(request.inputs, binary);
-  const wanted = readOutputs(request);
-  const parameters = objectIn(request.parameters ?? {}, '/parameters');
+async function infer(options: InferenceRoutesOptions, exchange: Exchange): Promise<void> {
+  const { service, workers } = options;
+  const body = await exchange.body(options.requestBytes);
+  const length = exchange.header(LENGTH_HEADER);
+  const request =
+    Math.min(body.length, Number(length ?? body.length)) > LARGE_JSON_BYTES
+      ? await readApart(workers, body, length)
+      : readInferRequest({ body, length });
+  const { inputs, wanted, key = exchange.header('millrace-key') } = request;
   const [model, version] = exchange.params;
   const result = await service.infer({
-    model: model!,
-    version,
-    key: typeof parameters.key === 'string' ? parameters.key : exchange.header('millrace-key'),
-    inputs,
+    ...{ model: model!, version, key, inputs },
     outputs: wanted.map(({ name }) => name),
   });
-  answer(exchange, model!, request.id, result, wanted, parameters.binary_data_output === true);
-}
-
-function split(body: Buffer, length: string | undefined): { readonly head: Buffer; readonly binary: Buffer } {
-  if (length === undefined) return { head: body, binary: body.subarray(body.length) };
-  const end = Number(length);
-  if (!/^\d+$/.test(length) || end > body.length) {
-    const message = `Inference-Header-Content-Length is ${length}, and the body has ${body.length} bytes.`;
-    throw new MillraceError('BAD_REQUEST', message);
+  const { outputs } = result;
+  const answer = { model: model!, version: String(result.version.number), request, outputs };
+  const values = outputs.reduce((sum, { tensor }) => sum + tensor.data.length, 0);
+  const { json, parts } =
+    values > LARGE_VALUES ? await writeApart(workers, answer) : writeInferAnswer(answer);
+  if (parts.length === 0) exchange.json(200, json);
+  else {
+    exchange.send(200, 'application/octet-stream', Buffer.concat([json, ...parts]), {
+      'Inference-Header-Content-Length': json.length,
+    });
   }
-  return { head: body.subarray(0, end), binary: body.subarray(end) };
 }
 
-function objectIn(value: Json | undefined, path: string): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  throw wrongTensor(path === '' ? '/request' : path, 'must be an object');
+function readApart(workers: Workers, body: Buffer, length: string | undefined): Promise<ReadRequest> {
+  const bytes = ownBytes(body);
+  const given: ToRead = { body: bytes, length };
+  return workers.run({ module, task: 'readInferRequest' }, given, { transfer: [bytes.buffer] });
 }
 
-function listIn(value: Json | undefined, path: string): readonly Json[] {
-  if (Array.isArray(value)) return value;
-  throw wrongTensor(path, 'must be a list');
+function writeApart(workers: Workers, answer: ToWrite): Promise<ReturnType<typeof writeInferAnswer>> {
+  // A view would take all that lies behind it along.
+  const outputs = answer.outputs.map(({ name, tensor }) => ({ name, tensor: withOwnData(tensor) }));
+  return workers.run({ module, task: 'writeInferAnswer' }, { ...answer, outputs });
 }
 
-function readInputs(given: Json | undefined, binary: Buffer): { name: string; tensor: Tensor }[] {
-  let at = 0;
-  return listIn(given, '/inputs').map((each, index) => {
-    const path = `/inputs/${index}`;
-    const input = objectIn(each, path);
-    if (typeof input.name !== 'string') throw wrongTensor(`${path}/name`, 'must be text');
-    const type = typeOfDatatype(input.datatype, `${path}/datatype`);
-    const dims = checkShape(input.shape, `${path}/shape`);
-    const size = objectIn(input.parameters ?? {}, `${path}/parameters`).binary_data_size;
-    if (size === undefined) {
-      return { name: input.name, tensor: tensorFromJson(type, dims, input.data, `${path}/data`) };
-    }
-    if (!Number.isSafeInteger(size) || (size as number) < 0 || at + (size as number) > binary.length) {
-      throw wrongTensor(
-        `${path}/parameters/binary_data_size`,
-        `is ${String(size)}; ${binary.length - at} bytes are left`,
-      );
-    }
-    const bytes = binary.subarray(at, (at += size as number));
-    return { name: input.name, tensor: tensorFromBytes(type, dims, bytes, path) };
-  });
-}
-
-/** Values flat or nested as the shape says. NaN is no JSON; null stands for it where a model knows missing values. */
-function tensorFromJson(
-  type: Tensor['type'],
-  dims: readonly number[],
-  given: Json | undefined,
-  path: string,
-): Tensor {
-  const values = (listIn(given, path) as readonly unknown[]).flat(dims.length as 1) as readonly Json[];
-  const count = elementCount(dims);
-  if (values.length !== count) {
-    throw wrongTensor(path, `has ${values.length} values; the shape [${dims.join(', ')}] takes ${count}`);
-  }
-  const data = arrayOf(type, count);
-  const put = putterFor(type, true);
-  for (let index = 0; index < count; index++) {
-    const problem = put(data, index, values[index]);
-    if (problem !== undefined) throw wrongTensor(`${path}/${index}`, problem);
-  }
-  return { type, dims, data };
-}
-
-interface WantedOutput {
-  readonly name: string;
-  readonly binary: boolean | undefined;
-}
-
-function readOutputs({ outputs }: JsonObject): WantedOutput[] {
-  if (outputs === undefined || outputs === null) return [];
-  return listIn(outputs, '/outputs').map((each, index) => {
-    const output = objectIn(each, `/outputs/${index}`);
-    if (typeof output.name !== 'string') throw wrongTensor(`/outputs/${index}/name`, 'must be text');
-    const { binary_data: binary } = objectIn(output.parameters ?? {}, `/outputs/${index}/parameters`);
-    return { name: output.name, binary: typeof binary === 'boolean' ? binary : undefined };
-  });
-}
-
-function answer(
-  exchange: Exchange,
-  model: string,
-  id: Json | undefined,
-  { version, outputs }: InferResult,
-  wanted: readonly WantedOutput[],
-  allBinary: boolean,
-): void {
-  const parts: Uint8Array[] = [];
-  const described = outputs.map(({ name, tensor }) => {
-    const head = { name, datatype: datatypeOf(tensor.type), shape: tensor.dims };
-    const binary = wanted.find((each) => each.name === name)?.binary ?? allBinary;
-    // JSON has no way to say 16-bit floats, but their values fit into its numbers.
-    if (!binary) return { ...head, data: [...tensor.data].map((value) => elementToJson(value, tensor.type)) };
-    const bytes = tensorToBytes(tensor);
-    parts.push(bytes);
-    return { ...head, parameters: { binary_data_size: bytes.length } };
-  });
-  const text = JSON.stringify({
-    model_name: model,
-    model_version: String(version.number),
-    ...(typeof id === 'string' ? { id } : {}),
-    outputs: described,
-  });
-  if (parts.length === 0) {
-    exchange.json(200, text);
-    return;
-  }
-  const head = Buffer.from(text);
-  exchange.send(200, 'application/octet-stream', Buffer.concat([head, ...parts]), {
-    'Inference-Header-Content-Length': head.length,
-  });
+function withOwnData(tensor: Tensor): Tensor {
+  if (Array.isArray(tensor.data)) return tensor;
+  const data = tensor.data as Float32Array;
+  return data.byteLength === data.buffer.byteLength ? tensor : { ...tensor, data: data.slice() };
 }

@@ -56,6 +56,23 @@ describe('what a Kafka client may do', () => {
     assert.equal(may(admin, 'DeleteTopics', 'administer', 'stream/payments'), true);
   });
 
+  it('is what lists do not deny on loopback, and always to change them', async () => {
+    const { guard, acls, may, allow } = await makeAuthorizer();
+    const local = await guard.identify({ loopback: true });
+    await allow('User:*', 'write', 'payments');
+    assert.equal(
+      may(local, 'Fetch', 'read', 'stream/payments'),
+      true,
+      'what is not allowed is not denied yet',
+    );
+    const everybody = { principal: 'User:*', host: '*', operation: 'all', permission: 'deny' } as const;
+    await acls.create([{ resource: 'topic', name: 'secret', pattern: 'literal', ...everybody }]);
+    await acls.create([{ resource: 'cluster', name: 'kafka-cluster', pattern: 'literal', ...everybody }]);
+    assert.equal(may(local, 'Produce', 'write', 'stream/secret'), false);
+    assert.equal(may(local, 'Produce', 'write', 'stream/payments'), true);
+    assert.equal(may(local, 'DeleteAcls', 'administer', 'platform/kafka'), true);
+  });
+
   it('is never more than the scopes allow', async () => {
     const { login, may, allow } = await makeAuthorizer();
     const ann = await login('ann', ['read']);

@@ -62,7 +62,7 @@ const BY_API: { readonly [api: string]: { readonly [resource in AclResource]?: O
 
 /**
  * The one place where a Kafka client's permissions are decided. Programs on loopback that nobody asked to authenticate may
- * do everything, and so may tokens that administer; everybody else needs the token's scope and, where a list names them,
+ * do everything but what a list denies them, and tokens that administer everything; everybody else needs the token's scope and, where a list names them,
  * what the lists allow.
  */
 export function createAuthorizer(guard: Guard, acls: Acls | undefined): Authorizer {
@@ -77,18 +77,23 @@ export function createAuthorizer(guard: Guard, acls: Acls | undefined): Authoriz
   };
   return ({ principal, host, api, action, resource }) => {
     if (!hasScope(principal, action, resource)) return false;
-    if (!acls || principal.kind === 'local' || hasScope(principal, 'administer', resource)) return true;
+    const isLocal = principal.kind === 'local';
+    if (!acls || (!isLocal && hasScope(principal, 'administer', resource))) return true;
     const asked = resourceOf(resource);
     const operations = BY_API[api]?.[asked.resource];
     const operation =
       (typeof operations === 'string' ? operations : operations?.[action]) ?? BY_ACTION[action];
-    const decision = acls.decide({ principal: principalName(principal), host, ...asked, operation });
+    const question = { principal: principalName(principal), host, ...asked, operation };
+    // Whoever may change the lists must be able to take a denial back.
+    if (isLocal) return asked.resource === 'cluster' || !acls.denies(question);
+    const decision = acls.decide(question);
     return decision !== 'deny';
   };
 }
 
 /** As lists name it. */
-export const principalName = ({ name, id }: Principal): string => `User:${name ?? id}`;
+export const principalName = ({ name, id, kind }: Principal): string =>
+  kind === 'local' ? 'User:ANONYMOUS' : `User:${name ?? id}`;
 
 const RESOURCES: { readonly [kind: string]: AclResource } = {
   stream: 'topic',

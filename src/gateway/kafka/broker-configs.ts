@@ -25,6 +25,7 @@ export function showBrokerConfig({ cluster, config }: Broker): readonly ShownCon
     ['broker.id', 'int', String(cluster.nodeId)],
     ['default.replication.factor', 'int', '1'],
     ['delete.topic.enable', 'boolean', 'true'],
+    ['group.consumer.migration.policy', 'string', 'bidirectional'],
     ['node.id', 'int', String(cluster.nodeId)],
     ['num.partitions', 'int', String(config.kafkaPartitions)],
     ['offsets.topic.replication.factor', 'int', '1'],

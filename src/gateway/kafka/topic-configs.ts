@@ -64,6 +64,14 @@ function parseTimestampType(text: string): Partial<TopicConfig> {
   throw invalid('message.timestamp.type', text, 'CreateTime or LogAppendTime');
 }
 
+function parseCompression(text: string): Partial<TopicConfig> {
+  const known = COMPRESSION_TYPES.find((name) => name === text);
+  if (!known) throw invalid('compression.type', text, `one of ${COMPRESSION_TYPES.join(', ')}`);
+  return { compression: known === 'uncompressed' ? 'none' : known };
+}
+
+const COMPRESSION_TYPES = ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
+
 /** Settings that act here. */
 const SETTINGS: { readonly [name: string]: TopicSetting } = {
   'cleanup.policy': {
@@ -82,6 +90,12 @@ const SETTINGS: { readonly [name: string]: TopicSetting } = {
     documentation: "Whose time records carry: the producer's (CreateTime) or the log's (LogAppendTime).",
     show: ({ timestampType }) => (timestampType === 'append' ? 'LogAppendTime' : 'CreateTime'),
     parse: parseTimestampType,
+  },
+  'compression.type': {
+    type: 'string',
+    documentation: 'How batches are packed: as producers packed them (producer), or all in one way.',
+    show: ({ compression }) => (compression === 'none' ? 'uncompressed' : compression),
+    parse: parseCompression,
   },
   'delete.retention.ms': whole(
     'delete.retention.ms',
@@ -107,8 +121,6 @@ const FIXED: { readonly [name: string]: readonly [type: ConfigType, value: strin
  * that is in force here, and change nothing: there is one replica, and every acknowledged record is on disk.
  */
 const WITHOUT_EFFECT: { readonly [name: string]: readonly [type: ConfigType, value: string] } = {
-  // Batches stay as their producers packed them.
-  'compression.type': ['string', 'producer'],
   'file.delete.delay.ms': ['long', '0'],
   'flush.messages': ['long', '1'],
   'flush.ms': ['long', '0'],
@@ -127,8 +139,6 @@ const WITHOUT_EFFECT: { readonly [name: string]: readonly [type: ConfigType, val
   'segment.jitter.ms': ['long', '0'],
   'unclean.leader.election.enable': ['boolean', 'false'],
 };
-
-const COMPRESSION_TYPES = ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'];
 
 /** One setting of a topic as it is told. */
 export interface ShownConfig {
@@ -177,9 +187,6 @@ function parseOne(name: string, value: string | null): Partial<TopicConfig> {
   if (fixed) {
     if (value === null || value === fixed[1]) return {};
     throw invalid(name, value, `${fixed[1]}, the only value there is here`);
-  }
-  if (name === 'compression.type' && value !== null && !COMPRESSION_TYPES.includes(value)) {
-    throw invalid(name, value, `one of ${COMPRESSION_TYPES.join(', ')}`);
   }
   if (Object.hasOwn(WITHOUT_EFFECT, name)) return {};
   throw new KafkaError('INVALID_CONFIG', `There is no setting ${JSON.stringify(name)} of a topic.`);

@@ -27,8 +27,6 @@ export interface CompiledModel {
   run(feeds: Feeds): { [name: string]: Value };
   /** The model as a function of one row, where every row is computed for itself. The fastest way in. */
   readonly rows: RowProgram | undefined;
-  /** Whether a batch is computed row by row too: it then costs what its rows would cost one by one. */
-  readonly rowByRow: boolean;
 }
 
 /**
@@ -52,7 +50,6 @@ export function compileModel(
     inputs,
     outputs,
     rows: rows?.program,
-    rowByRow: rows?.rowByRow ?? false,
     run(feeds) {
       for (const name of Object.keys(feeds)) if (!names.has(name)) throw unknownInput(name, inputs);
       const values = inputs.map((spec) => checkInput(spec, feeds[spec.name]));

@@ -29,7 +29,10 @@ export interface OnnxTrees {
   readonly yes: Int32Array;
   readonly no: Int32Array;
   readonly missingIsYes: Uint8Array;
+  /** How many rows reached each node, or their share of the root's. */
   readonly cover: Float64Array;
+  /** 'even': the file does not say how many rows reached its nodes, and both ways count alike. */
+  readonly coverKind: 'rows' | 'even';
   /** The weights of a leaf: `weight[i]` for output `target[i]`, from `firstWeight[node]` to that of the next node. */
   readonly firstWeight: Int32Array;
   readonly target: Int32Array;
@@ -46,15 +49,15 @@ const numbers = (node: OnnxNode, name: string): ArrayLike<number> => {
 };
 
 /**
- * Throws MODEL_INVALID for trees that are none (nodes that are missing, shared or in a circle), MODEL_UNSUPPORTED for trees
- * that do not say how many rows reached their nodes.
+ * Throws MODEL_INVALID for trees that are none (nodes that are missing, shared or in a circle). Of trees that do not say how many rows
+ * reached their nodes, as most converters write them, both ways of a node count alike.
  */
 export function readTrees(node: OnnxNode): OnnxTrees {
   const isClassifier = node.type === 'TreeEnsembleClassifier';
   const ids = idsOf(node);
   const order = orderOf(node, ids);
   const hits = numbers(node, 'nodes_hitrates');
-  checkHits(hits, order);
+  const counted = addUp(hits, order);
   const weights = weightsOf(node, isClassifier, ids, order.places);
   const outputs = outputsOf(node, isClassifier, weights);
   const bases = numbers(node, 'base_values');
@@ -81,7 +84,8 @@ export function readTrees(node: OnnxNode): OnnxTrees {
     yes: Int32Array.from(order.yes),
     no: Int32Array.from(order.no),
     missingIsYes: pick(numbers(node, 'nodes_missing_value_tracks_true'), new Uint8Array(size)),
-    cover: pick(hits, new Float64Array(size)),
+    cover: counted ? pick(hits, new Float64Array(size)) : evenCover(order),
+    coverKind: counted ? 'rows' : 'even',
     firstWeight: weights.first,
     target: weights.target,
     weight: weights.weight,
@@ -172,17 +176,26 @@ function orderOf(node: OnnxNode, { trees, modes, places: known }: Ids): Order {
   return { places, roots, yes, no, depth: deepest };
 }
 
-function checkHits(hits: ArrayLike<number>, { places, yes, no }: Order): void {
+/** Whether the counts are counts: those of two children are those of their parent. */
+function addUp(hits: ArrayLike<number>, { places, yes, no }: Order): boolean {
   const adds = places.every((from, place) => {
     if (yes[place]! < 0) return hits[from]! > 0;
     const below = hits[places[yes[place]!]!]! + hits[places[no[place]!]!]!;
     return Math.abs(below - hits[from]!) <= 1e-4 * hits[from]!;
   });
-  if (hits.length > 0 && adds) return;
-  throw unsupported(
-    'The trees do not say how many rows reached their nodes (nodes_hitrates), which contributions are made of',
-    'Train in place, or convert the model with the counts of its nodes',
-  );
+  return hits.length > 0 && adds;
+}
+
+/** Half of what reaches a node goes either way; parents stand before their children. */
+function evenCover({ places, yes, no, roots }: Order): Float64Array {
+  const cover = new Float64Array(places.length);
+  for (const root of roots) cover[root] = 1;
+  for (let place = 0; place < places.length; place++) {
+    if (yes[place]! < 0) continue;
+    cover[yes[place]!] = cover[place]! / 2;
+    cover[no[place]!] = cover[place]! / 2;
+  }
+  return cover;
 }
 
 function weightsOf(node: OnnxNode, isClassifier: boolean, ids: Ids, places: readonly number[]) {

@@ -14,6 +14,11 @@ export const COLUMNS_KEY = 'millrace.columns';
 export interface Contributions {
   readonly base: number;
   readonly contributions: { readonly [feature: string]: number };
+  /**
+   * Of trees: what an unknown feature stands for. Absent: the rows that the model was trained on. 'even': the file does not tell of them, and
+   * an unknown feature goes either way alike. The contributions add up all the same.
+   */
+  readonly cover?: 'even';
 }
 
 /** One entry per raw output of the model: one for a number or two classes, else one for each class. */
@@ -27,6 +32,7 @@ export interface Explainer {
 interface Core {
   readonly width: number;
   readonly expected: Float64Array;
+  readonly coverKind?: 'rows' | 'even';
   explain(row: Float32Array, contributions: Float64Array, width: number): void;
 }
 
@@ -60,7 +66,8 @@ function coreNode({ graph }: OnnxModel): OnnxNode {
 function treeCore(node: OnnxNode): Core {
   const trees = readTrees(node);
   const shap = new TreeShap(trees);
-  return { width: trees.width, expected: shap.expected, explain: (...row) => shap.explain(...row) };
+  const { width, coverKind } = trees;
+  return { width, coverKind, expected: shap.expected, explain: (...row) => shap.explain(...row) };
 }
 
 function linearCore(node: OnnxNode, model: OnnxModel): Core {
@@ -92,6 +99,7 @@ function explainRows(
     return Array.from(core.expected, (base, output) => ({
       base,
       contributions: byName(names, contributions.subarray(output * width, (output + 1) * width)),
+      ...(core.coverKind === 'even' ? ({ cover: 'even' } as const) : {}),
     }));
   });
 }

@@ -76,34 +76,50 @@ function shapley(trees: OnnxTrees, row: Float32Array, output: number, feature: n
   return sum;
 }
 
+/** As if half of the rows went either way at each node. */
+function evenly({ roots, mode, yes, no }: OnnxTrees): Float64Array {
+  const cover = new Float64Array(mode.length);
+  for (const root of roots) cover[root] = 1;
+  for (const [node, each] of mode.entries()) {
+    if (each !== LEAF) for (const child of [yes[node]!, no[node]!]) cover[child] = cover[node]! / 2;
+  }
+  return cover;
+}
+
 describe('contributions of trees', () => {
   it('are the Shapley values, and add up to the answer', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 10_000 }), fc.constantFrom(0, 2, 3), (seed, classes) => {
-        const { trees, dataset } = trained(seed, classes);
-        const shap = new TreeShap(trees);
-        for (const each of [0, 7, 42]) {
-          const row = rowOf(dataset, each);
-          const contributions = new Float64Array(trees.outputs * WIDTH);
-          shap.explain(row, contributions, WIDTH);
-          for (let output = 0; output < trees.outputs; output++) {
-            let total = shap.expected[output]!;
-            for (let feature = 0; feature < WIDTH; feature++) {
-              const contribution = contributions[output * WIDTH + feature]!;
-              assert.ok(Math.abs(contribution - shapley(trees, row, output, feature)) < 1e-9);
-              total += contribution;
+      fc.property(
+        fc.integer({ min: 1, max: 10_000 }),
+        fc.constantFrom(0, 2, 3),
+        fc.boolean(),
+        (seed, classes, isEven) => {
+          const { trees: counted, dataset } = trained(seed, classes);
+          const trees = isEven ? { ...counted, cover: evenly(counted) } : counted;
+          const shap = new TreeShap(trees);
+          for (const each of [0, 7, 42]) {
+            const row = rowOf(dataset, each);
+            const contributions = new Float64Array(trees.outputs * WIDTH);
+            shap.explain(row, contributions, WIDTH);
+            for (let output = 0; output < trees.outputs; output++) {
+              let total = shap.expected[output]!;
+              for (let feature = 0; feature < WIDTH; feature++) {
+                const contribution = contributions[output * WIDTH + feature]!;
+                assert.ok(Math.abs(contribution - shapley(trees, row, output, feature)) < 1e-9);
+                total += contribution;
+              }
+              let whole = trees.base[output]!;
+              for (const root of trees.roots) whole += answer(trees, root, row, 15, output);
+              assert.ok(Math.abs(total - whole) < 1e-9);
             }
-            let whole = trees.base[output]!;
-            for (const root of trees.roots) whole += answer(trees, root, row, 15, output);
-            assert.ok(Math.abs(total - whole) < 1e-9);
           }
-        }
-      }),
+        },
+      ),
       { numRuns: 30 },
     );
   });
 
-  it('are not made up for trees without counts, nor for what is no tree', () => {
+  it('say when the file does not tell how many rows reached its nodes, and are of no tree that is none', () => {
     const trees = (changes: { [name: string]: number[] }, modes = ['BRANCH_LEQ', 'LEAF', 'LEAF']) => {
       const ints = {
         nodes_treeids: [0, 0, 0],
@@ -130,11 +146,14 @@ describe('contributions of trees', () => {
           ),
         );
     };
-    assert.equal(trees({})().outputs, 1);
+    const { outputs, cover, coverKind } = trees({})();
+    assert.deepEqual([outputs, coverKind, [...cover].sort()], [1, 'rows', [10, 4, 6]]);
+    for (const hits of [[], [1, 1, 1]]) {
+      const uncounted = trees({ nodes_hitrates: hits })();
+      assert.deepEqual([uncounted.coverKind, [...uncounted.cover]], ['even', [1, 0.5, 0.5]]);
+    }
     const refused = (make: () => unknown, code: 'MODEL_INVALID' | 'MODEL_UNSUPPORTED') =>
       assert.throws(make, (error) => isMillraceError(error, code));
-    refused(trees({ nodes_hitrates: [] }), 'MODEL_UNSUPPORTED');
-    refused(trees({ nodes_hitrates: [1, 1, 1] }), 'MODEL_UNSUPPORTED');
     refused(trees({}, ['BRANCH_MEMBER', 'LEAF', 'LEAF']), 'MODEL_UNSUPPORTED');
     refused(trees({ nodes_truenodeids: [0, 0, 0] }), 'MODEL_INVALID');
     refused(trees({ nodes_falsenodeids: [1, 0, 0] }), 'MODEL_INVALID');

@@ -4,13 +4,17 @@ import {
   isMillraceError,
   type ModelServing,
   type Preprocessing,
+  sha256,
   siblingModule,
+  type TokenizedText,
   type WordPieceText,
   type Workers,
 } from '../../kernel/index.ts';
 import type { Preprocessor } from '../rows/encode.ts';
+import type { TensorData } from '../tensor.ts';
 import { countNgrams } from './hashed-ngrams.ts';
 import type { ImageJob } from './image.ts';
+import type { Tokenized, TokenizeInput } from './tokenizer/tokenize.ts';
 import { createWordPieces } from './wordpiece.ts';
 
 /** What a version's inputs go through, by the input's name. Pictures are decoded in platform workers. */
@@ -23,7 +27,39 @@ export function createPreprocessors(
 
 function preprocessorOf(declared: Preprocessing, workers: Workers): Preprocessor {
   if (declared.kind === 'image') return imagePreprocessor(declared, workers);
+  if (declared.kind === 'tokenizer') return tokenizerPreprocessor(declared, workers);
   return declared.kind === 'wordpiece' ? wordPiecePreprocessor(declared) : ngramPreprocessor(declared);
+}
+
+const TOKENIZE = siblingModule(import.meta.url, './tokenizer/tokenize');
+
+/** Throws INVALID_INPUT where a tokenizer is none, or needs what is not there. */
+export async function checkPreprocessing({ preprocess = {} }: ModelServing, workers: Workers): Promise<void> {
+  for (const each of Object.values(preprocess)) {
+    if (each.kind !== 'tokenizer') continue;
+    await workers.run({ module: TOKENIZE, task: 'checkTokenizer' }, each.tokenizer);
+  }
+}
+
+/** The vocabulary goes to a worker once, and the texts after it. */
+function tokenizerPreprocessor(
+  { from, tokenizer, length, part }: TokenizedText,
+  workers: Workers,
+): Preprocessor {
+  const key = sha256(tokenizer);
+  const run = (input: TokenizeInput): Promise<Tokenized | null> =>
+    workers.run<Tokenized | null>({ module: TOKENIZE, task: 'tokenize' }, input);
+  return {
+    dims: [length],
+    from,
+    put(data, at, value) {
+      const problem = textProblem(value);
+      if (problem !== undefined) return problem;
+      const input = { key, text: value as string, length };
+      const found = run(input).then((known) => known ?? run({ ...input, tokenizer }));
+      return found.then((tokens) => fill(data, at, length, part, tokens!));
+    },
+  };
 }
 
 const MUST_BE_TEXT = 'must be text';
@@ -57,17 +93,29 @@ function wordPiecePreprocessor({ from, vocabulary, length, lowercase, part }: Wo
       const problem = textProblem(value);
       if (problem !== undefined) return problem;
       const ids = pieces.encode(value as string, length);
-      const big = data instanceof BigInt64Array;
-      for (let index = 0; index < length; index++) {
-        const there = index < ids.length;
-        const number =
-          part === 'types' ? 0 : part === 'mask' ? Number(there) : there ? ids[index]! : pieces.padding;
-        if (big) data[at + index] = BigInt(number);
-        else (data as Int32Array)[at + index] = number;
-      }
+      fill(data, at, length, part, { ids, types: [], padding: pieces.padding });
       return undefined;
     },
   };
+}
+
+/** Writes what an input gets of the tokens of a text, filled up to its length. */
+function fill(
+  data: TensorData,
+  at: number,
+  length: number,
+  part: TokenizedText['part'],
+  { ids, types, padding }: Tokenized,
+): undefined {
+  const numberAt = {
+    ids: (index: number): number => ids[index] ?? padding,
+    mask: (index: number): number => (index < ids.length ? 1 : 0),
+    types: (index: number): number => types[index] ?? 0,
+  }[part];
+  for (let index = 0; index < length; index++) {
+    if (data instanceof BigInt64Array) data[at + index] = BigInt(numberAt(index));
+    else (data as Int32Array)[at + index] = numberAt(index);
+  }
 }
 
 function imagePreprocessor(declared: ImagePreprocessing, workers: Workers): Preprocessor {

@@ -13,21 +13,21 @@ const LONGEST_WORD = 100;
 const CJK = /([\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2fa1f}])/gu;
 const PUNCTUATION = /([\p{P}$+<=>^`|~])/gu;
 
-export function createWordPieces(vocabulary: readonly string[], lowercase: boolean): WordPieces {
-  const ids = new Map(vocabulary.map((piece, id) => [piece, id]));
-  const idOf = (name: string): number => ids.get(name) ?? 0;
-  const unknown = idOf('[UNK]');
-
-  const piecesOf = (word: string): number[] => {
+/** Ids of one word: the longest piece that it begins with, and so on. */
+export function createPieces(
+  ids: ReadonlyMap<string, number>,
+  { prefix, most, unknown }: { readonly prefix: string; readonly most: number; readonly unknown: number },
+): (word: string) => readonly number[] {
+  return (word) => {
     const letters = [...word];
-    if (letters.length > LONGEST_WORD) return [unknown];
+    if (letters.length > most) return [unknown];
     const found: number[] = [];
     for (let start = 0; start < letters.length; ) {
       let end = letters.length;
       let id: number | undefined;
       for (; end > start; end--) {
         const piece = letters.slice(start, end).join('');
-        id = ids.get(start === 0 ? piece : `##${piece}`);
+        id = ids.get(start === 0 ? piece : `${prefix}${piece}`);
         if (id !== undefined) break;
       }
       if (id === undefined) return [unknown];
@@ -36,6 +36,12 @@ export function createWordPieces(vocabulary: readonly string[], lowercase: boole
     }
     return found;
   };
+}
+
+export function createWordPieces(vocabulary: readonly string[], lowercase: boolean): WordPieces {
+  const ids = new Map(vocabulary.map((piece, id) => [piece, id]));
+  const idOf = (name: string): number => ids.get(name) ?? 0;
+  const piecesOf = createPieces(ids, { prefix: '##', most: LONGEST_WORD, unknown: idOf('[UNK]') });
 
   return {
     padding: idOf('[PAD]'),

@@ -22,8 +22,8 @@ export interface PendingPredictions {
   take(key: string): Waiting | undefined;
   readonly size: number;
   readonly forgotten: number;
-  /** Parts of the ring that changed since the last call, to be stored; `load` takes them back. */
-  changed(): { readonly part: number; readonly bytes: Uint8Array }[];
+  /** Parts of the ring that changed since they were given last, to be stored, each copied when its turn comes; `load` takes them back. */
+  changed(): Generator<{ readonly part: number; readonly bytes: Uint8Array }, void, undefined>;
   load(part: number, bytes: Uint8Array): void;
 }
 
@@ -101,10 +101,11 @@ export function createPending(capacity: number): PendingPredictions {
       clear(slot);
       return waiting;
     },
-    changed() {
-      const parts = [...dirty];
-      dirty.clear();
-      return parts.map((part) => ({ part, bytes: new Uint8Array(viewOf(part).buffer.slice(0)) }));
+    *changed() {
+      for (const part of [...dirty]) {
+        dirty.delete(part);
+        yield { part, bytes: new Uint8Array(viewOf(part).buffer.slice(0)) };
+      }
     },
     load(part, bytes) {
       if (part >= parts || bytes.length !== PART * SLOT_BYTES) return;

@@ -9,6 +9,10 @@ import { parseRows, scoreOf, truthOf } from './rows.ts';
 const MINUTE = 60_000;
 const random = seededRandom(6);
 
+/** Somebody new at each call: the same few keys could all fall on one side of a canary. */
+let users = 0;
+const someone = (): string => `user ${users++}`;
+
 const draw = (shift = 0): [number, number] => [random.float() + shift, random.float()];
 const GOOD: Logistic = { features: ['age', 'income'], weights: [4, 4], bias: -4 };
 /** Learned a little differently. */
@@ -48,7 +52,7 @@ async function credit(gates: object = GATES) {
       key === undefined ? {} : { key },
     );
   const calls = async (): Promise<void> => {
-    for (let call = 0; call < 40; call++) await predict(5, 0, `user ${call}`);
+    for (let call = 0; call < 40; call++) await predict(5, 0, someone());
   };
   const production = () => under.models.registry.require('credit').aliases.production;
   return { ...under, first, predict, calls, production, [Symbol.asyncDispose]: under[Symbol.asyncDispose] };
@@ -162,7 +166,7 @@ describe('a model in operation', () => {
     assert.equal(after.operations.releases.active('credit')?.id, id);
     await after.pass(30 * MINUTE, async () => {
       for (let call = 0; call < 40; call++)
-        await after.models.predict('credit', [draw(), draw()], { key: `${call}` });
+        await after.models.predict('credit', [draw(), draw()], { key: someone() });
     });
     assert.equal((await after.operations.releases.get('credit', id)).outcome, 'released');
   });

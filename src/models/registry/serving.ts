@@ -72,6 +72,13 @@ const PREPROCESSING: { readonly [kind: string]: Rule } = {
     words: need(listOf(whole(1, 8), 2)),
     lowercase: need(flag),
   }),
+  tokenizer: record({
+    kind: need(oneOf('tokenizer')),
+    from: need(text),
+    tokenizer: need(text),
+    length: need(whole(2, 8192)),
+    part: need(oneOf('ids', 'mask', 'types')),
+  }),
   wordpiece: record({
     kind: need(oneOf('wordpiece')),
     from: need(text),

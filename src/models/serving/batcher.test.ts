@@ -118,28 +118,10 @@ it('refuses what is too much, and takes a lone request however large', async () 
   const large = batcher.run(rows(1, 2, 3, 4), 4);
   await turn();
   const waiting = batcher.run(rows(5, 6), 2);
-  await assert.rejects(async () => batcher.run(rows(7), 1), { code: 'TOO_MANY_REQUESTS' });
+  await assert.rejects(batcher.run(rows(7), 1), { code: 'TOO_MANY_REQUESTS' });
   model.runs[0]!.end();
   await large;
   await turn();
   model.runs[1]!.end();
   await waiting;
-});
-
-it('answers at once where a batch saves nothing, and no more rows in a turn than one run may have', async () => {
-  let runs = 0;
-  const run = (inputs: Values): Values => {
-    runs++;
-    return double(inputs);
-  };
-  const batcher = createBatcher({ ...base, model: { run, rowByRow: true }, size: 3 });
-  const answers = [batcher.run(rows(1), 1), batcher.run(rows(2, 3), 2), batcher.run(rows(4), 1)];
-  assert.equal(runs, 2);
-  assert.deepEqual(
-    answers.map((answer) => answer instanceof Promise),
-    [false, false, true],
-  );
-  await turn();
-  assert.deepEqual((await Promise.all(answers)).map(valuesOf), [[2], [4, 6], [8]]);
-  assert.equal(batcher.run(rows(5), 1) instanceof Promise, false);
 });

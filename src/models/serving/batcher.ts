@@ -4,18 +4,15 @@ import { canJoin, joinValues, partOfValues } from '../rows/decode.ts';
 
 /** Runs what many callers ask for in batches: what arrives while a run is under way goes together in the next. */
 export interface Batcher {
-  /**
-   * The outputs of just these rows; at once where the model answers at once and none wait for others. Throws
-   * TOO_MANY_REQUESTS when too many rows wait.
-   */
-  run(inputs: Values, rows: number): Values | Promise<Values>;
+  /** Resolves to the outputs of just these rows. Throws TOO_MANY_REQUESTS when too many rows wait. */
+  run(inputs: Values, rows: number): Promise<Values>;
   readonly waiting: number;
 }
 
 export interface BatcherOptions {
-  readonly model: Pick<LoadedModel, 'run' | 'rowByRow'>;
+  readonly model: Pick<LoadedModel, 'run'>;
   readonly clock: Clock;
-  /** Most rows of one run, and of the runs of one turn of the event loop in the caller's thread; 1 for a model without a first size that counts rows. */
+  /** Most rows of one run; 1 for a model without a first size that counts rows. */
   readonly size: number;
   /** How long rows wait for more while another run is under way. An idle model runs at once. */
   readonly waitMs: number;
@@ -43,8 +40,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let running = 0;
   let turn: NodeJS.Immediate | undefined;
   let timer: Timer | undefined;
-  /** Rows of this turn of the event loop that were run without waiting. */
-  let atOnce = 0;
 
   /** The first entries that fit together into one run. */
   const take = (): Entry[] => {
@@ -131,20 +126,11 @@ export function createBatcher(options: BatcherOptions): Batcher {
   /** What arrives in one turn of the event loop goes together: no timer, and an idle model waits for nobody. */
   const later = (): void => void (turn ??= setImmediate(pump));
 
-  const nextTurn = (): void => {
-    atOnce = 0;
-  };
-
   return {
     get waiting() {
       return waiting;
     },
     run(inputs, rows) {
-      if (model.rowByRow && waiting === 0 && atOnce + rows <= size) {
-        if (atOnce === 0) setImmediate(nextTurn);
-        atOnce += rows;
-        return model.run(inputs);
-      }
       if (waiting + rows > options.queue && waiting > 0) return Promise.reject(tooMany(waiting));
       return new Promise((resolve, reject) => {
         queue.push({ inputs, rows, sinceMs: clock.monotonic(), resolve, reject });

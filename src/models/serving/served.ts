@@ -25,7 +25,7 @@ export interface Served {
   readonly closed: boolean;
   readonly waiting: number;
   /** Inputs of so many rows; in several runs when they are more than one run may take. */
-  run(inputs: Values, rows: number): Values | Promise<Values>;
+  run(inputs: Values, rows: number): Promise<Values>;
   close(): Promise<void>;
 }
 
@@ -64,15 +64,6 @@ export function serve(record: VersionRecord, opened: OpenedModel, options: Serve
   });
   let active = 0;
   let closed = false;
-  const held = async (outputs: Promise<Values>): Promise<Values> => {
-    active++;
-    try {
-      return await outputs;
-    } finally {
-      active--;
-      if (active === 0) options.idle();
-    }
-  };
   return {
     record,
     model,
@@ -90,9 +81,14 @@ export function serve(record: VersionRecord, opened: OpenedModel, options: Serve
     get waiting() {
       return batcher.waiting;
     },
-    run(inputs, rows) {
-      const outputs = rows <= size ? batcher.run(inputs, rows) : inParts(batcher, inputs, rows, size);
-      return outputs instanceof Promise ? held(outputs) : outputs;
+    async run(inputs, rows) {
+      active++;
+      try {
+        return rows <= size ? await batcher.run(inputs, rows) : await inParts(batcher, inputs, rows, size);
+      } finally {
+        active--;
+        if (active === 0) options.idle();
+      }
     },
     close() {
       closed = true;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { manualClock } from '../../kernel/index.ts';
+import { manualClock, seededRandom } from '../../kernel/index.ts';
 import { KeyedState } from './keyed-state.ts';
 
 const write = fc.record({
@@ -40,6 +40,24 @@ describe('keyed state', () => {
         assert.equal(state.size, expected.size);
       }),
     );
+  });
+
+  test('takes little more than twice what lives, whatever is written how often', () => {
+    const state = new KeyedState(manualClock());
+    const random = seededRandom(3);
+    const sizes = new Map<string, number>();
+    const chunk = 64 * 1024;
+    for (let step = 0; step < 30_000; step++) {
+      const key = `k${random.integer(300)}`;
+      const size = random.integer(2000);
+      state.apply({ key: Buffer.from(key), value: step % 7 === 0 ? null : new Uint8Array(size).fill(step) });
+      if (step % 7 === 0) sizes.delete(key);
+      else sizes.set(key, size);
+      if (step % 100 > 0) continue;
+      const live = sizes.values().reduce((sum, each) => sum + each, 0);
+      assert.ok(state.memoryBytes <= 2.2 * live + 3 * chunk, `${state.memoryBytes} bytes for ${live}`);
+    }
+    for (const [key, size] of sizes) assert.equal(state.get(key)?.length, size);
   });
 
   test('hides what is past its time and frees it', () => {

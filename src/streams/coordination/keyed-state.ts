@@ -7,28 +7,45 @@ export interface StateEntryBytes {
   readonly expiresAtMs?: number;
 }
 
-/** Where a value lies; Infinity for one whose time never ends. */
+/** A piece of memory with values one after the other, and what of it still counts. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  used: number;
+  live: number;
+  /** Of every value written into it, superseded ones too. */
+  readonly places: Place[];
+}
+
+/** Where the value of a key lies. */
 interface Place {
+  /** Undefined once the key is gone. */
+  chunk: Chunk | undefined;
   at: number;
   size: number;
+  /** 0: never. */
   expiresAtMs: number;
 }
 
-const LEAST_BYTES = 16 * 1024;
-/** A buffer is made for this many times what lives, so that moving to the next costs a write at most. */
+const LEAST_CHUNK_BYTES = 4 * 1024;
+const CHUNK_BYTES = 64 * 1024;
+/** Memory is kept for at most this many times what lives: so a value is moved about once for each time one is written. */
 const SPARE = 2;
+/** Chunks that one write moves at most: a thread is never held for longer than that takes. */
+const MOVED_AT_ONCE = 2;
 
 /**
  * The committed state of one store of a group in one partition. Entries past their time are as if absent.
  *
- * Values lie one after the other in one buffer, because a buffer for each would cost several times its bytes and most of
- * the collector's time. What was written once stays as it is: when the buffer is full, what is
- * not superseded moves to a new one, so what `get` gave out does not change.
+ * Values lie one after the other in chunks, because a buffer for each would cost several times its bytes and most of the
+ * collector's time, and one buffer for all would be moved as a whole. What was written once stays as it is, so what `get` gave out does not
+ * change: when too much of the chunks is superseded, what lives in the emptiest of them is written anew and the chunk
+ * let go (a log-structured store; Rosenblum and Ousterhout, 1992).
  */
 export class KeyedState implements StateView {
   readonly #places = new Map<string, Place>();
+  readonly #chunks = new Set<Chunk>();
   readonly #clock: Clock;
-  #bytes = new Uint8Array(0);
+  #head: Chunk | undefined;
   #used = 0;
   #live = 0;
 
@@ -38,11 +55,16 @@ export class KeyedState implements StateView {
 
   get(key: Uint8Array | string): Uint8Array | undefined {
     const place = this.#places.get(typeof key === 'string' ? key : nameOf(key));
-    return place && !this.#expired(place) ? this.#valueAt(place) : undefined;
+    return place && !this.#expired(place) ? valueAt(place) : undefined;
   }
 
   get size(): number {
     return this.#places.values().reduce((count, place) => count + (this.#expired(place) ? 0 : 1), 0);
+  }
+
+  /** Of memory that values take, superseded ones included. */
+  get memoryBytes(): number {
+    return this.#chunks.values().reduce((sum, { bytes }) => sum + bytes.length, 0);
   }
 
   *entries(): Generator<StateEntryBytes, void, undefined> {
@@ -50,8 +72,8 @@ export class KeyedState implements StateView {
       if (this.#expired(place)) continue;
       const { expiresAtMs } = place;
       const key = Buffer.from(name, 'latin1');
-      const value = this.#valueAt(place);
-      yield { key, value, ...(expiresAtMs === Number.POSITIVE_INFINITY ? {} : { expiresAtMs }) };
+      const value = valueAt(place);
+      yield { key, value, ...(expiresAtMs === 0 ? {} : { expiresAtMs }) };
     }
   }
 
@@ -63,55 +85,91 @@ export class KeyedState implements StateView {
     expiresAtMs,
   }: Pick<StateWrite, 'key' | 'keyText' | 'value' | 'expiresAtMs'>): void {
     const name = keyText ?? nameOf(key);
-    const before = this.#places.get(name);
-    if (before) this.#live -= before.size;
+    let place = this.#places.get(name);
+    if (place) this.#release(place);
     if (value === null) {
       this.#places.delete(name);
       return;
     }
-    // Not counted as live any more, but still there: making room must not move it.
-    if (before) before.size = 0;
-    const place = before ?? { at: 0, size: 0, expiresAtMs: 0 };
-    this.#reserve(value.length);
-    place.at = this.#used;
-    place.size = value.length;
-    place.expiresAtMs = expiresAtMs ?? Number.POSITIVE_INFINITY;
-    this.#bytes.set(value, this.#used);
-    this.#used += value.length;
-    this.#live += value.length;
-    if (!before) this.#places.set(name, place);
+    if (!place) this.#places.set(name, (place = { chunk: undefined, at: 0, size: 0, expiresAtMs: 0 }));
+    place.expiresAtMs = expiresAtMs ?? 0;
+    this.#put(place, value);
+    for (let moved = 0; moved < MOVED_AT_ONCE && this.#used > this.#live * SPARE + CHUNK_BYTES; moved++) {
+      this.#moveEmptiest();
+    }
   }
 
   /** Frees the memory of entries whose time is over and answers with their keys, for the changelog. */
   removeExpired(): Uint8Array[] {
     const expired = [...this.#places].filter(([, place]) => this.#expired(place));
-    for (const [name, { size }] of expired) {
+    for (const [name, place] of expired) {
       this.#places.delete(name);
-      this.#live -= size;
+      this.#release(place);
     }
     return expired.map(([name]) => Buffer.from(name, 'latin1'));
   }
 
-  #valueAt({ at, size }: Place): Uint8Array {
-    return this.#bytes.subarray(at, at + size);
-  }
-
   #expired({ expiresAtMs }: Place): boolean {
-    return expiresAtMs !== Number.POSITIVE_INFINITY && expiresAtMs <= this.#clock.now();
+    return expiresAtMs !== 0 && expiresAtMs <= this.#clock.now();
   }
 
-  #reserve(bytes: number): void {
-    if (this.#used + bytes <= this.#bytes.length) return;
-    const next = new Uint8Array(Math.max(LEAST_BYTES, (this.#live + bytes) * SPARE));
-    let used = 0;
-    for (const place of this.#places.values()) {
-      next.set(this.#valueAt(place), used);
-      place.at = used;
-      used += place.size;
-    }
-    this.#bytes = next;
-    this.#used = used;
+  #put(place: Place, value: Uint8Array): void {
+    const chunk = this.#chunkFor(value.length);
+    chunk.bytes.set(value, chunk.used);
+    place.chunk = chunk;
+    place.at = chunk.used;
+    place.size = value.length;
+    chunk.places.push(place);
+    chunk.used += value.length;
+    chunk.live += value.length;
+    this.#used += value.length;
+    this.#live += value.length;
   }
+
+  #chunkFor(size: number): Chunk {
+    const head = this.#head;
+    if (head && head.used + size <= head.bytes.length) return head;
+    // Small stores have small chunks: there may be thousands of them.
+    const length = Math.max(size, LEAST_CHUNK_BYTES, Math.min(CHUNK_BYTES, this.#live));
+    const chunk: Chunk = { bytes: new Uint8Array(length), used: 0, live: 0, places: [] };
+    this.#chunks.add(chunk);
+    this.#head = chunk;
+    if (head?.live === 0) this.#drop(head);
+    return chunk;
+  }
+
+  /** Its value does not count any more. */
+  #release(place: Place): void {
+    const { chunk, size } = place;
+    place.chunk = undefined;
+    if (!chunk) return;
+    chunk.live -= size;
+    this.#live -= size;
+    if (chunk.live === 0 && chunk !== this.#head) this.#drop(chunk);
+  }
+
+  #drop(chunk: Chunk): void {
+    if (this.#chunks.delete(chunk)) this.#used -= chunk.used;
+  }
+
+  #moveEmptiest(): void {
+    let emptiest: Chunk | undefined;
+    for (const chunk of this.#chunks) {
+      if (chunk !== this.#head && (!emptiest || chunk.live < emptiest.live)) emptiest = chunk;
+    }
+    if (!emptiest) return;
+    this.#drop(emptiest);
+    for (const place of emptiest.places) {
+      if (place.chunk !== emptiest) continue;
+      const value = valueAt(place);
+      this.#live -= place.size;
+      this.#put(place, value);
+    }
+  }
+}
+
+function valueAt({ chunk, at, size }: Place): Uint8Array {
+  return chunk!.bytes.subarray(at, at + size);
 }
 
 /** One character a byte: the cheapest key of a Map that tells all byte strings apart. */

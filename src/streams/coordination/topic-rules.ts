@@ -1,5 +1,6 @@
 import { LIMITS, MillraceError } from '../../kernel/index.ts';
 import { DEFAULT_TOPIC_CONFIG, type TopicConfig } from '../port.ts';
+import { COMPRESSIONS } from '../record-batch/index.ts';
 
 /** Throws STREAM_NAME_INVALID. Kafka's rule, so that every client can name it. */
 export function checkTopicName(name: string): void {
@@ -43,6 +44,10 @@ const CONFIG_RULES: Record<keyof TopicConfig, [(value: unknown) => boolean, stri
   timestampType: [(value) => value === 'create' || value === 'append', "'create' or 'append'"],
   deleteRetentionMs: [atLeast(0), 'milliseconds from 0 on'],
   minCompactionLagMs: [atLeast(0), 'milliseconds from 0 on'],
+  compression: [
+    (value) => value === 'producer' || COMPRESSIONS.some((one) => one === value),
+    `'producer', ${COMPRESSIONS.map((one) => `'${one}'`).join(', ')}`,
+  ],
 };
 
 /** `change` over `base`. Throws STREAM_CONFIG_INVALID with every problem. */

@@ -18,7 +18,7 @@ import type {
 } from '../port.ts';
 import type { Prepared } from './appender.ts';
 import type { Core } from './core.ts';
-import type { StateStores } from './state-stores.ts';
+import { byPlace, type StateStores } from './state-stores.ts';
 
 export interface GroupParts {
   readonly groups: GroupAdmin;
@@ -154,10 +154,11 @@ class GroupFrames implements GroupParts {
   readonly #commitShare = async (share: Share, commit: Commit, turn: CommitTurn): Promise<CommitResult> => {
     if (!this.#groups.holds(share)) return { status: 'FENCED' };
     // Without a wait where nothing is to be made: commits keep the order of their calls.
-    const making = this.#states.prepare(share.group, commit.state);
+    const writes = byPlace(commit.state);
+    const making = this.#states.prepare(share.group, writes);
     if (making) await making;
     const appends = commit.appends.map((input) => this.#appender.prepare(input));
-    const changelogs = this.#states.encode(share.group, commit.state);
+    const changelogs = this.#states.encode(share.group, writes);
     const bytes = sizeOf(appends) + sizeOf(changelogs);
     let fenced = false;
     try {
@@ -170,7 +171,7 @@ class GroupFrames implements GroupParts {
       });
       turn.ordered(); // what comes now waits behind it, for room and for the disk
       const results = await durable;
-      this.#states.apply(share.group, commit.state);
+      this.#states.apply(share.group, writes);
       return { status: 'COMMITTED', appends: results.slice(0, appends.length) };
     } catch (error) {
       if (fenced) return { status: 'FENCED' };

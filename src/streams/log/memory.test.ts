@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { memoryDisk } from '../../adapters/memory/index.ts';
-import { manualClock, seededRandom } from '../../kernel/index.ts';
-import { append, batchOf, makeTopic, produced, settle, T0, valuesOf } from '../contract/harness.support.ts';
+import { MillraceError, manualClock, seededRandom } from '../../kernel/index.ts';
+import {
+  append,
+  batchOf,
+  makeTopic,
+  produced,
+  refuses,
+  settle,
+  T0,
+  valuesOf,
+} from '../contract/harness.support.ts';
+import type { Disk, DiskFile } from '../disk.port.ts';
 import { decodeBatches, decompressRecords, packBatch } from '../record-batch/index.ts';
 import { createEmbeddedLog, type EmbeddedLog, type EmbeddedLogOptions } from './index.ts';
 
@@ -16,6 +26,62 @@ async function openLog(options: Partial<EmbeddedLogOptions> = {}): Promise<Embed
 }
 
 const valueAt = (index: number): string => `${index} ${'v'.repeat(400)}`;
+
+/** A disk whose first read beyond the first bytes of a segment waits to be let go, and whose second fails at once. */
+function brokenReads(disk: Disk): { disk: Disk; letGo(): void } {
+  const gate = Promise.withResolvers<void>();
+  let reads = 0;
+  const broken = (file: DiskFile): DiskFile => ({
+    path: file.path,
+    async read(target, position) {
+      if (target.length < 100_000) return file.read(target, position);
+      const number = reads++;
+      if (number === 0) await gate.promise;
+      if (number === 1) throw new MillraceError('DISK_FAILED', 'This read fails on purpose.');
+      return file.read(target, position);
+    },
+    write: (buffers, position) => file.write(buffers, position),
+    writeDurably: (buffers, position) => file.writeDurably(buffers, position),
+    sync: () => file.sync(),
+    truncate: (bytes) => file.truncate(bytes),
+    size: () => file.size(),
+    close: () => file.close(),
+  });
+  const open: Disk['open'] = async (path, options) => {
+    const file = await disk.open(path, options);
+    return path.endsWith('.log') ? broken(file) : file;
+  };
+  // Methods of the disk stay bound to it.
+  const names = ['read', 'replace', 'list', 'remove', 'removeFolder', 'rename', 'syncFolder'] as const;
+  const bound = Object.fromEntries(names.map((name) => [name, disk[name].bind(disk)]));
+  return { disk: { ...(bound as unknown as Disk), open }, letGo: () => gate.resolve() };
+}
+
+describe('memory that a fetch was lent', () => {
+  test('is not written to any more once the fetch has failed', async () => {
+    const { disk, letGo } = brokenReads(memoryDisk());
+    const log = await openLog({ disk });
+    const value = 'v'.repeat(600_000);
+    for (let index = 0; index < 4; index++) await append(log, T0, value);
+    await log.checkpoint();
+    const lent: Uint8Array[] = [];
+    const allocate = (bytes: number): Uint8Array => {
+      lent.push(new Uint8Array(bytes));
+      return lent.at(-1)!;
+    };
+    let settled = false;
+    const fetched = log.fetch({ ...T0, offset: 0, maxBytes: 4_000_000, allocate });
+    const failed = refuses(fetched, 'DISK_FAILED').then(() => (settled = true));
+    await settle();
+    assert.equal(settled, false, 'a read into it is under way');
+    letGo();
+    await failed;
+    assert.equal(lent.length, 1);
+    const { batches } = await log.fetch({ ...T0, offset: 0, maxBytes: 4_000_000, allocate });
+    assert.equal(batches.buffer, lent[1]!.buffer);
+    await log.stop?.(AbortSignal.timeout(1000));
+  });
+});
 
 describe('batches whose memory is wanted back', () => {
   test('are spoilt for nobody who read them, however early that is', async () => {

@@ -237,6 +237,8 @@ async function readSliced(open: OpenSegment, target: Uint8Array, position: numbe
   for (let at = 0; at < target.length; at += SLICE_BYTES) {
     reads.push(open.file.read(target.subarray(at, at + SLICE_BYTES), position + at));
   }
+  // All of them have to be over before anything else may be done with `target`, whatever became of one.
+  await Promise.allSettled(reads);
   const filled = await Promise.all(reads);
   return filled.reduce((sum, bytes) => sum + bytes, 0);
 }

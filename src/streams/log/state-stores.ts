@@ -14,10 +14,10 @@ import type { Core } from './core.ts';
 export interface StateStores {
   view(group: string, store: string, partition: number): Promise<StateView>;
   /** Makes the changelogs that the writes need; undefined when all are there. */
-  prepare(group: string, writes: readonly StateWrite[]): Promise<void> | undefined;
+  prepare(group: string, writes: readonly PlaceWrites[]): Promise<void> | undefined;
   /** The changelog batches of the writes, one per store and partition. */
-  encode(group: string, writes: readonly StateWrite[]): Prepared[];
-  apply(group: string, writes: readonly StateWrite[]): void;
+  encode(group: string, writes: readonly PlaceWrites[]): Prepared[];
+  apply(group: string, writes: readonly PlaceWrites[]): void;
   forget(group: string): void;
 }
 
@@ -101,7 +101,7 @@ class ChangelogStates implements StateStores {
     });
 
   readonly prepare: StateStores['prepare'] = (group, writes) => {
-    const missing = byPlace(writes).filter(({ store, partition }) => !this.#isThere(group, store, partition));
+    const missing = writes.filter(({ store, partition }) => !this.#isThere(group, store, partition));
     if (missing.length === 0) return undefined;
     return (async () => {
       for (const { store, partition } of missing) await this.#ensure(group, store, partition);
@@ -109,7 +109,7 @@ class ChangelogStates implements StateStores {
   };
 
   readonly encode: StateStores['encode'] = (group, writes) => {
-    return byPlace(writes).map(({ store, partition, writes: some }) => {
+    return writes.map(({ store, partition, writes: some }) => {
       const batch = encodeBatch(some.map(changelogRecord), { timeMs: this.#core.clock.now() });
       const topic = this.#changelogName(group, store);
       return this.#core.appender.prepare({ topic, partition, batch, trusted: true });
@@ -117,7 +117,7 @@ class ChangelogStates implements StateStores {
   };
 
   readonly apply: StateStores['apply'] = (group, writes) => {
-    for (const { store, partition, writes: some } of byPlace(writes)) {
+    for (const { store, partition, writes: some } of writes) {
       const view = this.#views.get(this.#keyOf(group, store, partition));
       if (view) for (const write of some) view.apply(write);
     }
@@ -133,14 +133,15 @@ export function createStateStores(core: Core, topicAdmin: TopicAdmin): StateStor
   return new ChangelogStates(core, topicAdmin);
 }
 
-interface PlaceWrites {
+/** What one commit writes to one store in one partition. */
+export interface PlaceWrites {
   readonly store: string;
   readonly partition: number;
   readonly writes: StateWrite[];
 }
 
 /** Writes come in runs of one place, and of few places in all. */
-function byPlace(writes: readonly StateWrite[]): PlaceWrites[] {
+export function byPlace(writes: readonly StateWrite[]): PlaceWrites[] {
   const places: PlaceWrites[] = [];
   let place: PlaceWrites | undefined;
   for (const write of writes) {

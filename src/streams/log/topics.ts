@@ -1,5 +1,5 @@
 import { MillraceError } from '../../kernel/index.ts';
-import type { TopicInfo, TopicPartition } from '../port.ts';
+import { DEFAULT_TOPIC_CONFIG, type TopicInfo, type TopicPartition } from '../port.ts';
 import { Partition, type Topic } from './partition.ts';
 
 /** All topics, by name and by number. */
@@ -46,7 +46,9 @@ export class Topics {
   }
 
   /** Makes a topic, or brings it to a later description of itself. */
-  put(number: number, info: TopicInfo): Topic {
+  put(number: number, known: TopicInfo): Topic {
+    // What was written before there was a setting has its default.
+    const info = { ...known, config: { ...DEFAULT_TOPIC_CONFIG, ...known.config } };
     let topic = this.#byNumber.get(number);
     if (!topic) {
       topic = { number, info, partitions: [], deleted: false };

@@ -39,7 +39,10 @@ export interface BatchVerdict {
   readonly failed: readonly RecordFailure[];
   /** How many records the batch has. */
   readonly count: number;
-  /** Where records are diverted and some failed: the batch without them, and they in batches of their own. */
+  /**
+   * What is appended instead of the batch: without those that are diverted, which are in batches of their own, or packed
+   * in another way.
+   */
   readonly parted?: { readonly accepted: Uint8Array; readonly diverted: readonly Uint8Array[] };
 }
 

@@ -7,6 +7,8 @@ import type { LogStore } from '../port.ts';
 import {
   BATCH_HEADER_BYTES,
   type BatchRecord,
+  decodeBatch,
+  decompressRecords,
   encodeBatch,
   packBatch,
   readBatchHeader,
@@ -196,6 +198,34 @@ for (const [name, createLog] of Object.entries(LOGS)) {
       }
       assert.deepEqual(await valuesOf(streams, 'a'), ['{"card":"a"}', '{"card":"b"}']);
       assert.equal((await valuesOf(streams, 'a.invalid')).length, 4);
+    });
+
+    it('are packed as the topic says, whatever way they come', async () => {
+      const { streams, log } = await start();
+      await streams.define({ name: 'a' });
+      await streams.define({ name: 'b', schema, onInvalid: 'divert' });
+      const producer = { producerId: 7, epoch: 0, sequence: 0 };
+      const plain = batchOf([record({ card: '1' }), record({ n: 2 }), record({ card: '3' })], { producer });
+      const stored = async (topic: string) => {
+        const { batches } = await log.fetch({ topic, partition: 0, offset: 0, maxBytes: 1 });
+        const records = await decompressRecords(batches);
+        const { compression, recordCount, lastOffsetDelta, producerId } = readBatchHeader(batches);
+        const values = decodeBatch(batches, 0, records).map(({ value }) => JSON.parse(textOf(value)!));
+        return { compression, recordCount, lastOffsetDelta, producerId, values };
+      };
+      for (const compression of ['lz4', 'none'] as const) {
+        for (const topic of ['a', 'b']) await log.topics.alter(topic, { config: { compression } });
+        const batch = compression === 'none' ? packBatch(plain, 'zstd') : plain;
+        const { baseOffset, lastOffset } = await streams.produce({ topic: 'a', partition: 0, batch });
+        assert.deepEqual([baseOffset, lastOffset], [0, 2], 'the second is the first again');
+      }
+      const whole = { lastOffsetDelta: 2, producerId: 7 };
+      const all = [{ card: '1' }, { n: 2 }, { card: '3' }];
+      assert.deepEqual(await stored('a'), { compression: 'lz4', recordCount: 3, ...whole, values: all });
+      await log.topics.alter('b', { config: { compression: 'zstd' } });
+      await streams.produce({ topic: 'b', partition: 0, batch: plain });
+      const fit = [{ card: '1' }, { card: '3' }];
+      assert.deepEqual(await stored('b'), { compression: 'zstd', recordCount: 2, ...whole, values: fit });
     });
 
     it('are refused on the platform’s own streams', async () => {

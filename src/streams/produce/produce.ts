@@ -4,10 +4,16 @@ import type { OpenStream, Registry } from '../definitions/registry.ts';
 import type { AppendInput, AppendResult, LogStore, TopicPartition } from '../port.ts';
 import { ensureInvalidStream } from '../publish/divert.ts';
 import { batchInvalid } from '../record-batch/header.ts';
-import { type BatchHeader, crcMatches, decompressNow, readBatchHeader } from '../record-batch/index.ts';
+import { type BatchHeader, type Compression, crcMatches, readBatchHeader } from '../record-batch/index.ts';
 import type { Streams } from '../service.ts';
-import { type BatchRules, type BatchVerdict, checkBatch, type RecordFailure } from './check-batch.ts';
-import type { CheckBatchInput } from './check-batch-task.ts';
+import type { BatchRules, BatchVerdict, RecordFailure } from './check-batch.ts';
+import { type CheckBatchInput, checkAndPack } from './check-batch-task.ts';
+
+/** What has to be looked at before a batch of a stream is appended; nothing of both: it passes. */
+interface Treatment {
+  readonly rules: BatchRules | undefined;
+  readonly compression: Compression | undefined;
+}
 
 interface ProduceParts {
   readonly log: LogStore;
@@ -27,12 +33,14 @@ const TASK = { module: siblingModule(import.meta.url, './check-batch-task'), tas
 /**
  * Batches of Kafka producers on their way into the log.
  *
- * A1 A batch of a stream that has neither schema nor key path, and is not compacted, passes unopened.
+ * A1 A batch of a stream that has neither schema nor key path, is not compacted and takes any packing, passes unopened.
  * A2 Where records are refused, one that does not fit refuses its batch as a whole: RECORD_INVALID, paths `/<index>…`.
  * A3 Where they are diverted, those that fit are appended as one batch that keeps the offsets and sequences of the whole, so that its
  *    producer's acknowledged offsets are right and the batch sent again is recognised. Those that do not fit are
  *    durable in `<stream>.invalid` before: a failure in between may leave them there twice, never nowhere.
  * A4 Batches of a partition are appended in the order of the calls, however long each is checked.
+ * A5 Where the topic says how batches are packed, those that come otherwise are packed anew, with the offsets, sequences and times of
+ *    what came.
  */
 export function createProduce(parts: ProduceParts): Streams['produce'] {
   const producer = new BatchProducer(parts);
@@ -52,7 +60,7 @@ class BatchProducer {
   readonly #log: LogStore;
   readonly #registry: Registry;
   readonly #workers: Workers | undefined;
-  readonly #rules = new WeakMap<OpenStream, BatchRules | 'none'>();
+  readonly #treatments = new WeakMap<OpenStream, Treatment>();
   /** The last batch of each partition that is not with the log yet (A4). */
   readonly #turns = new Map<string, Promise<void>>();
   readonly #waiting: (() => void)[] = [];
@@ -75,23 +83,28 @@ class BatchProducer {
   #produce(input: AppendInput): Promise<AppendResult> {
     if (input.topic.startsWith(INTERNAL_PREFIX)) throw internal(input.topic);
     const stream = this.#registry.open(input.topic);
-    const rules = this.#rulesOf(stream);
-    const place = this.#turns.size > 0 || rules ? `${input.topic}/${input.partition}` : '';
-    if (!rules && !this.#isLarge(input) && !this.#turns.has(place)) return this.#log.append(input);
+    const treatment = this.#treatmentOf(stream);
+    const opened = treatment.rules !== undefined || treatment.compression !== undefined;
+    const place = this.#turns.size > 0 || opened ? `${input.topic}/${input.partition}` : '';
+    if (!opened && !this.#isLarge(input) && !this.#turns.has(place)) return this.#log.append(input);
     return this.#inTurn(
       place || `${input.topic}/${input.partition}`,
-      this.#check(stream, rules, input),
+      this.#check(stream, treatment, input),
       (verdict) => this.#appendChecked(stream, input, verdict),
     );
   }
 
-  #rulesOf(stream: OpenStream): BatchRules | undefined {
-    let rules = this.#rules.get(stream);
-    if (!rules) {
-      rules = rulesOf(stream) ?? 'none';
-      this.#rules.set(stream, rules);
+  #treatmentOf(stream: OpenStream): Treatment {
+    let treatment = this.#treatments.get(stream);
+    if (!treatment) {
+      const { compression } = stream.topic.config;
+      treatment = {
+        rules: rulesOf(stream),
+        compression: compression === 'producer' ? undefined : compression,
+      };
+      this.#treatments.set(stream, treatment);
     }
-    return rules === 'none' ? undefined : rules;
+    return treatment;
   }
 
   #isLarge({ batch, trusted }: AppendInput): boolean {
@@ -122,24 +135,24 @@ class BatchProducer {
   /** Undefined: nothing was looked at, not the checksum either. */
   async #check(
     stream: OpenStream,
-    rules: BatchRules | undefined,
+    treatment: Treatment,
     input: AppendInput,
   ): Promise<BatchVerdict | undefined> {
-    if (!rules && !this.#isLarge(input)) return undefined;
     const { batch } = input;
     const header = readBatchHeader(batch);
+    const { rules, compression = header.compression } = treatment;
+    const opened = rules !== undefined || compression !== header.compression;
+    if (!opened && !this.#isLarge(input)) return undefined;
     if (this.#workers && (batch.length > NEAR_BYTES || header.compression !== 'none'))
-      return this.#checkApart(stream, rules, batch);
-    if (!rules) return undefined;
+      return this.#checkApart(stream, treatment, batch);
+    if (!opened) return undefined;
     if (!input.trusted && !crcMatches(batch)) throw batchInvalid('its CRC does not match its bytes');
-    const fits = stream.schema?.();
-    const records = header.compression === 'none' ? undefined : decompressNow(batch);
-    return checkBatch(batch, records, rules, fits?.problems);
+    return checkAndPack({ batch, rules, compression }, stream.schema?.()?.problems);
   }
 
   async #checkApart(
     { topic, settings, definition }: OpenStream,
-    rules: BatchRules | undefined,
+    treatment: Treatment,
     whole: Uint8Array,
   ): Promise<BatchVerdict> {
     if (this.#apart >= APART_AT_MOST) await new Promise<void>((resolve) => this.#waiting.push(resolve));
@@ -148,7 +161,7 @@ class BatchProducer {
       const batch = new Uint8Array(whole);
       const id = `${topic.id} ${definition?.schemaVersion ?? 0}`;
       const schema = settings.schema === undefined ? undefined : { id, json: settings.schema };
-      const input: CheckBatchInput = { batch, rules, schema };
+      const input: CheckBatchInput = { batch, ...treatment, schema };
       return await this.#workers!.run<BatchVerdict>(TASK, input, { transfer: [batch.buffer] });
     } finally {
       this.#apart--;
@@ -166,7 +179,8 @@ class BatchProducer {
     if (verdict.failed.length > 0 && !verdict.parted) throw refused(input.topic, verdict);
     if (!verdict.parted) return { result: this.#log.append({ ...input, trusted: true }) };
     const { accepted, diverted } = verdict.parted;
-    if (!this.#isLate(input, readBatchHeader(accepted))) await this.#divert(stream, diverted);
+    const isNew = diverted.length > 0 && !this.#isLate(input, readBatchHeader(accepted));
+    if (isNew) await this.#divert(stream, diverted);
     return { result: this.#log.append({ ...input, batch: accepted, trusted: true }) };
   }
 

@@ -10,6 +10,8 @@ import {
   decodeBatch,
   decompressRecords,
   encodeBatch,
+  packBatch,
+  repackBatch,
 } from './index.ts';
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -96,5 +98,39 @@ describe('compressed batches', () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  for (const compression of ['gzip', 'zstd', 'lz4', 'snappy'] as const) {
+    test(`${compression}: what is packed here unfolds to what it was`, async () => {
+      const words = fc.array(fc.constantFrom('payment ', 'of ', 'card ', 'x', '\0', 'amount '), {
+        maxLength: 3_000,
+      });
+      const values = fc.oneof(
+        fc.uint8Array({ maxLength: 3_000 }),
+        words.map((some) => text(some.join(''))),
+        // Longer than a block, and with matches as long as they come.
+        fc.nat(200_000).map((size) => new Uint8Array(size).fill(7)),
+      );
+      const property = fc.asyncProperty(fc.array(values, { minLength: 1, maxLength: 4 }), async (some) => {
+        const plain = encodeBatch(
+          some.map((value) => ({ value })),
+          { timeMs: 1 },
+        );
+        const packed = packBatch(plain, compression);
+        const records = await decompressRecords(packed);
+        assert.ok(Buffer.compare(records, plain.subarray(BATCH_HEADER_BYTES)) === 0);
+        assert.deepEqual(Buffer.compare(repackBatch(packed, records, 'none'), plain), 0);
+      });
+      await fc.assert(property, { numRuns: 60 });
+    });
+  }
+
+  test('lz4 and snappy pack what repeats itself', () => {
+    const plain = encodeBatch([{ value: text('{"card":"1234","amount":12.5},'.repeat(5_000)) }], {
+      timeMs: 1,
+    });
+    for (const compression of ['lz4', 'snappy'] as const) {
+      assert.ok(packBatch(plain, compression).length < plain.length / 10, compression);
+    }
   });
 });

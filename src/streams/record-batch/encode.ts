@@ -1,6 +1,14 @@
 import { varintSize, writeInt16, writeInt32, writeInt64, writeVarint } from './bytes.ts';
 import { compressNow } from './compression.ts';
-import { BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, batchInvalid, COMPRESSIONS, writeCrc } from './header.ts';
+import {
+  BATCH_HEADER_BYTES,
+  BATCH_PREFIX_BYTES,
+  batchInvalid,
+  COMPRESSIONS,
+  type Compression,
+  readBatchHeader,
+  writeCrc,
+} from './header.ts';
 
 export interface BatchRecord {
   readonly key?: Uint8Array | null;
@@ -107,7 +115,7 @@ export function encodeBatch(records: readonly BatchRecord[], options: BatchOptio
 }
 
 /** The same batch with its records compressed, by this thread. */
-export function packBatch(plain: Uint8Array, compression: 'gzip' | 'zstd'): Uint8Array {
+export function packBatch(plain: Uint8Array, compression: Exclude<Compression, 'none'>): Uint8Array {
   const records = compressNow(plain.subarray(BATCH_HEADER_BYTES), compression);
   const batch = new Uint8Array(BATCH_HEADER_BYTES + records.length);
   batch.set(plain.subarray(0, BATCH_HEADER_BYTES));
@@ -141,6 +149,17 @@ export function keepRecords(
   writeInt32(kept, 57, count);
   writeCrc(kept, 0);
   return kept;
+}
+
+/** The batch with its records packed so, by this thread; `records` are the decompressed ones of a compressed batch. */
+export function repackBatch(
+  batch: Uint8Array,
+  records: Uint8Array | undefined,
+  compression: Compression,
+): Uint8Array {
+  const { recordCount: count, maxTimestampMs } = readBatchHeader(batch);
+  const plain = records ? keepRecords(batch, [records], { count, maxTimestampMs }) : batch;
+  return compression === 'none' ? plain : packBatch(plain, compression);
 }
 
 export interface BatchSummary {

@@ -16,6 +16,7 @@ export {
   encodeMarker,
   keepRecords,
   packBatch,
+  repackBatch,
   writeBatchHeader,
 } from './encode.ts';
 export {

@@ -4,12 +4,15 @@ import { KafkaError, type KafkaErrorName } from '../errors.ts';
 import { ClassicMember, commonProtocols, electProtocol } from './classic-members.ts';
 import {
   type ClassicDescription,
+  type ClassicDoor,
   type ClassicIdentity,
   type ClassicJoin,
   type ClassicState,
   type ClassicSync,
+  CONSUMER_PROTOCOL,
   type JoinResult,
   joinRefused,
+  type MovingMember,
   NO_BYTES,
   type SyncResult,
   syncRefused,
@@ -39,7 +42,6 @@ export const DEFAULT_CLASSIC_SETTINGS: ClassicSettings = { initialDelayMs: 100, 
 const NEW_MEMBER_TIMEOUT_MS = 300_000;
 /** How often a group whose static members are all away looks whether they are back. */
 const LEAST_WAIT_MS = 1000;
-const CONSUMER_PROTOCOL = 'consumer';
 
 /**
  * A group of the classic protocol: members join, one of them (the leader) assigns, all fetch what it assigned (KIP-62,
@@ -53,7 +55,7 @@ const CONSUMER_PROTOCOL = 'consumer';
  * C3 Who is silent for its session timeout is out, unless it waits for an answer from here.
  * C4 A static member that comes back takes over what its instance had, and its former self is fenced.
  */
-export class ClassicGroup implements GroupHolder {
+export class ClassicGroup implements GroupHolder, ClassicDoor {
   readonly kind = 'classic';
   readonly #parts: ClassicParts;
   readonly #members = new Map<string, ClassicMember>();
@@ -122,6 +124,40 @@ export class ClassicGroup implements GroupHolder {
     for (const member of this.#members.values()) member.end('COORDINATOR_NOT_AVAILABLE');
     this.#members.clear();
     this.#static.clear();
+  }
+
+  /**
+   * Its members, for a group of the newer protocol that takes them over; nobody is left. Who waits for an answer is told to join
+   * again. Undefined, and nothing changes, where a member is no consumer whose bytes can be read.
+   */
+  surrender(): readonly MovingMember[] | undefined {
+    const members = [...this.#members.values()];
+    const legible = members.every(({ protocols }) =>
+      protocols.every(({ metadata }) => this.#parts.readSubscription(metadata) !== undefined),
+    );
+    if (members.length > 0 && !(this.#isConsumers() && legible)) return undefined;
+    for (const member of members) member.end('REBALANCE_IN_PROGRESS');
+    this.#members.clear();
+    this.close();
+    return members;
+  }
+
+  /** Takes over the members of a group of the newer protocol. They go on with what they have, and are told to join again. */
+  adopt(moving: readonly MovingMember[]): void {
+    for (const { assignment, ...one } of moving) {
+      const rules = { protocolType: CONSUMER_PROTOCOL, requiresMemberId: false, canSkipAssignment: false };
+      const member = new ClassicMember(one.memberId, { ...one, ...rules });
+      member.assignment = assignment;
+      member.isNew = false;
+      this.#members.set(member.memberId, member);
+      if (member.instanceId !== null) this.#static.set(member.instanceId, member.memberId);
+      this.#touch(member);
+    }
+    this.#protocolType = CONSUMER_PROTOCOL;
+    this.#protocolName = electProtocol([...this.#members.values()]);
+    this.#leader = moving[0]!.memberId;
+    this.#state = 'Stable';
+    this.#prepareRebalance();
   }
 
   /** Answers once the rebalance is settled. */

@@ -29,7 +29,7 @@ export function joinGroupHandler(coordinator: GroupCoordinator): Handler<typeof 
     }
     // A member that is not new has nothing to make a group for.
     const isNew = request.memberId === '';
-    const group = isNew ? coordinator.holdClassic(request.groupId) : coordinator.classic(request.groupId);
+    const group = isNew ? coordinator.holdClassic(request.groupId) : coordinator.classicDoor(request.groupId);
     return group?.join(joinOf(request, context)) ?? joinRefused('UNKNOWN_MEMBER_ID', request.memberId);
   };
 
@@ -83,7 +83,7 @@ export function syncGroupHandler(coordinator: GroupCoordinator): Handler<typeof 
     api: SyncGroup,
     async handle(request, context) {
       requireGroup(request.groupId, context);
-      const group = coordinator.classic(request.groupId);
+      const group = coordinator.classicDoor(request.groupId);
       if (!group) throw new KafkaError('UNKNOWN_MEMBER_ID');
       const { memberId, groupInstanceId, generationId, protocolType, protocolName, assignments } = request;
       const syncing = group.sync({
@@ -103,7 +103,7 @@ export function heartbeatHandler(coordinator: GroupCoordinator): Handler<typeof 
     handle({ groupId, memberId, groupInstanceId, generationId }, context) {
       requireGroup(groupId, context);
       const identity = { memberId, instanceId: groupInstanceId, generation: generationId };
-      const error = coordinator.classic(groupId)?.heartbeat(identity) ?? 'UNKNOWN_MEMBER_ID';
+      const error = coordinator.classicDoor(groupId)?.heartbeat(identity) ?? 'UNKNOWN_MEMBER_ID';
       return { errorCode: KAFKA_ERRORS[error] };
     },
   };

@@ -88,10 +88,6 @@ export class ClassicMember {
     this.answerSync(syncRefused(error));
   }
 
-  supports(protocolName: string): boolean {
-    return this.protocols.some(({ name }) => name === protocolName);
-  }
-
   metadata(protocolName: string | null): Uint8Array {
     return this.protocols.find(({ name }) => name === protocolName)?.metadata ?? NO_BYTES;
   }
@@ -109,7 +105,7 @@ export class ClassicMember {
 }
 
 /** The protocol that all members support and most like best; each votes for the first on its list that all support. */
-export function electProtocol(members: readonly ClassicMember[]): string | null {
+export function electProtocol(members: readonly Pick<ClassicMember, 'protocols'>[]): string | null {
   const common = commonProtocols(members);
   const votes = new Map<string, number>();
   for (const { protocols } of members) {
@@ -121,8 +117,10 @@ export function electProtocol(members: readonly ClassicMember[]): string | null 
   return elected;
 }
 
-export function commonProtocols(members: readonly ClassicMember[]): ReadonlySet<string> {
+export function commonProtocols(members: readonly Pick<ClassicMember, 'protocols'>[]): ReadonlySet<string> {
   const [first, ...others] = members;
   const names = first?.protocols.map(({ name }) => name) ?? [];
-  return new Set(names.filter((name) => others.every((member) => member.supports(name))));
+  return new Set(
+    names.filter((name) => others.every(({ protocols }) => protocols.some((one) => one.name === name))),
+  );
 }

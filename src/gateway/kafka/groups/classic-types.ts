@@ -78,6 +78,30 @@ export interface ClassicDescription {
   }[];
 }
 
+/** A group as members of the classic protocol talk to it, whoever else is in it. */
+export interface ClassicDoor {
+  /** Answers once the rebalance is settled. */
+  join(request: ClassicJoin): Promise<JoinResult>;
+  /** Answers once there is an assignment. */
+  sync(request: ClassicSync): Promise<SyncResult>;
+  heartbeat(identity: ClassicIdentity): KafkaErrorName;
+}
+
+/** A member of the classic protocol, as it moves with its group from one protocol to the other. */
+export interface MovingMember {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly clientId: string;
+  readonly clientHost: string;
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly protocols: readonly ClassicProtocol[];
+  readonly assignment: Uint8Array;
+}
+
+/** The protocol type of consumers, the only one whose bytes the platform reads. */
+export const CONSUMER_PROTOCOL = 'consumer';
+
 export const NO_BYTES = new Uint8Array(0);
 
 export function joinRefused(error: KafkaErrorName, memberId: string): JoinResult {

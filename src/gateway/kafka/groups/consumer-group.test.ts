@@ -18,6 +18,8 @@ function makeGroup(partitions = 4) {
     clock,
     settings: { sessionTimeoutMs: SESSION_MS, heartbeatIntervalMs: 1_000, maxMembers: 50 },
     topics: () => topics,
+    makeId: () => 'id',
+    downgrade: () => assert.fail('there are no classic members'),
     pause: () => new Promise<void>((resolve) => turns.push(resolve)),
     compile: (regex) => {
       if (regex === '(') throw new KafkaError('INVALID_REGULAR_EXPRESSION');

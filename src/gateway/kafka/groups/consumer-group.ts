@@ -1,7 +1,10 @@
 import type { Clock } from '../../../kernel/index.ts';
 import type { GroupHolder, GroupInfo, TopicPartition } from '../../../streams/index.ts';
+import { readAssignment, readSubscription } from '../../../streams/kafka-protocol/index.ts';
 import { KafkaError, type KafkaErrorName } from '../errors.ts';
 import { type PartitionKey, sharesOf, type TopicShare } from './assignors.ts';
+import { ClassicSide } from './classic-side.ts';
+import type { ClassicDoor, MovingMember } from './classic-types.ts';
 import { ConsumerMember, type MemberProfile, type MemberState } from './consumer-member.ts';
 import { Subscriptions, type TopicParts } from './subscriptions.ts';
 
@@ -26,6 +29,10 @@ export interface ConsumerParts extends TopicParts {
   readonly settings: ConsumerSettings;
   /** Lets everything else through that waits for its turn. */
   pause(): Promise<void>;
+  /** For ids of members; not to be guessed. */
+  makeId(): string;
+  /** Nobody is left but members of the classic protocol: the group may go back to it. */
+  downgrade(): void;
 }
 
 export interface ConsumerSettings {
@@ -74,6 +81,7 @@ const NOTHING: ReadonlySet<PartitionKey> = new Set();
  * K4 Who is silent for the session timeout is out; so is who does not give up its partitions in its rebalance timeout.
  * K5 A static member that left for a while is replaced by whoever comes under its instance, without a rebalance.
  * K6 A large assignment is made with pauses. Until it is there members keep to the one before; who joins waits for it.
+ * K7 Members of the classic protocol may be in the group while others talk the newer one (see `ClassicSide`).
  */
 export class ConsumerGroup implements GroupHolder {
   readonly kind = 'consumer';
@@ -86,6 +94,7 @@ export class ConsumerGroup implements GroupHolder {
   #targetEpoch: number;
   #epoch: number;
   readonly #subscriptions: Subscriptions;
+  readonly #classicSide: ClassicSide;
   #topicsDirty = true;
   /** The assignment that is being made (K6). */
   #assigning: Promise<void> | undefined;
@@ -97,6 +106,7 @@ export class ConsumerGroup implements GroupHolder {
     this.#targetEpoch = epoch;
     this.#parts = parts;
     this.#subscriptions = new Subscriptions(parts);
+    this.#classicSide = this.#openClassicSide();
   }
 
   static is(holder: GroupHolder): holder is ConsumerGroup {
@@ -109,6 +119,11 @@ export class ConsumerGroup implements GroupHolder {
 
   get size(): number {
     return this.#members.size;
+  }
+
+  /** For members of the classic protocol. */
+  get classic(): ClassicDoor {
+    return this.#classicSide;
   }
 
   get state(): 'rebalancing' | 'stable' {
@@ -148,13 +163,18 @@ export class ConsumerGroup implements GroupHolder {
     // Before anything changes: a subscription that cannot be is refused whole.
     if (request.topicRegex) this.#subscriptions.check(request.topicRegex);
     const { member, isNew } = memberEpoch === 0 ? this.#admit(request) : this.#known(request);
-    const changed = member.update(request);
+    this.#note(member, request, isNew);
+    if (memberEpoch !== 0 || !this.#assigning) return this.#proceed(member, request);
+    return this.#assigned(member).then(() => this.#proceed(member, request));
+  }
+
+  /** What a member says of itself, and what follows from it for the group. */
+  #note(member: ConsumerMember, profile: MemberProfile, isNew: boolean): void {
+    const changed = member.update(profile);
     if (changed || isNew) this.#topicsDirty = true;
     const topicsChanged = this.#refreshTopics();
     if (changed || isNew || topicsChanged) this.#epoch++;
     this.#assign();
-    if (memberEpoch !== 0 || !this.#assigning) return this.#proceed(member, request);
-    return this.#assigned(member).then(() => this.#proceed(member, request));
   }
 
   #proceed(member: ConsumerMember, { memberEpoch, owned, topicNames }: ConsumerHeartbeat): HeartbeatResult {
@@ -187,6 +207,7 @@ export class ConsumerGroup implements GroupHolder {
     const member = this.#members.get(memberId);
     if (!member) throw unknownMember(memberId);
     if (member.epoch === memberEpoch) return;
+    if (member.classic) throw new KafkaError('ILLEGAL_GENERATION');
     throw new KafkaError(
       'STALE_MEMBER_EPOCH',
       `Member '${memberId}' is at epoch ${member.epoch}, not ${memberEpoch}. Take the next heartbeat's epoch and try again.`,
@@ -217,13 +238,18 @@ export class ConsumerGroup implements GroupHolder {
 
   // Members
 
-  #admit(request: ConsumerHeartbeat): { member: ConsumerMember; isNew: boolean } {
+  #admit(request: Pick<ConsumerHeartbeat, 'memberId' | 'instanceId' | 'classic'>): {
+    member: ConsumerMember;
+    isNew: boolean;
+  } {
     const { memberId, instanceId } = request;
     const known = this.#members.get(memberId);
     const holderId = instanceId === null ? undefined : this.#static.get(instanceId);
     if (holderId !== undefined && holderId !== memberId) {
       const former = this.#members.get(holderId)!;
-      if (former.away) return { member: this.#replace(former, memberId), isNew: false };
+      // In the classic protocol an instance is taken over without having been left.
+      if (former.away || former.classic || request.classic)
+        return { member: this.#replace(former, memberId), isNew: false };
       throw new KafkaError(
         'UNRELEASED_INSTANCE_ID',
         `Instance '${instanceId}' is still in the group. Stop it first, or wait until its session is over.`,
@@ -309,6 +335,10 @@ export class ConsumerGroup implements GroupHolder {
     if (member.instanceId !== null) this.#static.delete(member.instanceId);
     for (const key of [...member.assigned, ...member.revoking]) this.#release(key, member.memberId);
     this.#target.delete(member.memberId);
+    if (this.#isClassicOnly()) {
+      this.#parts.downgrade();
+      return;
+    }
     this.#topicsDirty = true;
     this.#refreshTopics();
     this.#epoch++;
@@ -317,7 +347,94 @@ export class ConsumerGroup implements GroupHolder {
 
   #touch(member: ConsumerMember): void {
     const { clock, settings } = this.#parts;
-    member.touch(clock, settings.sessionTimeoutMs, () => this.#remove(member));
+    const sessionMs = member.classic?.sessionTimeoutMs ?? settings.sessionTimeoutMs;
+    member.touch(clock, sessionMs, () => this.#remove(member));
+  }
+
+  // Members of the classic protocol
+
+  usesClassic(memberId: string): boolean {
+    return this.#members.get(memberId)?.classic !== undefined;
+  }
+
+  /** Takes over the members of a group of the classic protocol, with what they have. Only for a group that is new. */
+  adopt(moving: readonly MovingMember[]): void {
+    for (const { memberId, instanceId, sessionTimeoutMs, protocols, ...profile } of moving) {
+      const member = new ConsumerMember(memberId, instanceId);
+      const topicNames = readSubscription(protocols[0]!.metadata)!;
+      member.update({
+        ...{ ...profile, instanceId, rackId: null, topicNames, topicRegex: '', assignor: null },
+        ...{ classic: { sessionTimeoutMs, protocols }, maySee: () => true },
+      });
+      member.epoch = this.#epoch;
+      this.#members.set(memberId, member);
+      if (instanceId !== null) this.#static.set(instanceId, memberId);
+    }
+    this.#topicsDirty = true;
+    this.#refreshTopics();
+    for (const { memberId, assignment } of moving) {
+      const member = this.#members.get(memberId)!;
+      const keys = this.#keysOfPlaces(readAssignment(assignment)).filter((key) => !this.#owners.has(key));
+      for (const key of keys) this.#owners.set(key, memberId);
+      member.assigned = new Set(keys);
+      this.#target.set(memberId, member.assigned);
+      this.#touch(member);
+    }
+  }
+
+  /** Its members, for a group of the classic protocol that takes them over; nobody is left. */
+  surrender(): readonly MovingMember[] {
+    const moving = this.#classicSide.moving();
+    this.close();
+    return moving;
+  }
+
+  #isClassicOnly(): boolean {
+    if (this.#members.size === 0) return false;
+    return this.#members.values().every(({ classic }) => classic !== undefined);
+  }
+
+  #openClassicSide(): ClassicSide {
+    const { makeId, settings, clock } = this.#parts;
+    const isFull = (): boolean => this.#members.size >= settings.maxMembers;
+    return new ClassicSide({
+      makeId,
+      get isFull() {
+        return isFull();
+      },
+      members: () => this.#members.values(),
+      find: (memberId) => this.#members.get(memberId),
+      holderOf: (instanceId) => this.#static.get(instanceId),
+      enter: async (memberId, profile) => {
+        const { member, isNew } = this.#admit({ memberId, ...profile });
+        this.#note(member, profile, isNew);
+        if (this.#isClassicOnly()) this.#parts.downgrade();
+        await this.#assigned(member);
+        return member;
+      },
+      advance: (member, owned) => this.#reconcile(member, new Set(this.#keysOfPlaces(owned))),
+      touch: (member) => this.#touch(member),
+      lags: (member) => this.#lags(member),
+      expectRejoin: (member) => member.expectRejoin(clock, () => this.#remove(member)),
+      placesOf: (member) => this.#places(member.assigned).filter(({ topic }) => topic !== ''),
+    });
+  }
+
+  /** There is something for it to give up, or to take. */
+  #lags(member: ConsumerMember): boolean {
+    if (this.#refreshTopics()) this.#epoch++;
+    this.#assign();
+    if (member.epoch < this.#targetEpoch || member.state === 'unrevoked') return true;
+    if (member.state === 'stable') return false;
+    const target = this.#target.get(member.memberId) ?? NOTHING;
+    return target.values().some((key) => !this.#owners.has(key));
+  }
+
+  #keysOfPlaces(places: readonly TopicPartition[]): PartitionKey[] {
+    return places.flatMap(({ topic, partition }) => {
+      const topicId = this.#subscriptions.topicId(topic);
+      return topicId === undefined ? [] : [this.#subscriptions.keyOf(topicId, partition)];
+    });
   }
 
   // Assignment

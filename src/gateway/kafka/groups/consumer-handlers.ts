@@ -17,7 +17,7 @@ type DescribedGroup = ResponseOf<typeof ConsumerGroupDescribe>['groups'][number]
 const LEAVE = -1;
 /** The first version in which members make their own ids. */
 const OWN_ID_FROM = 1;
-const CONSUMER_MEMBER = 1;
+const [CLASSIC_MEMBER, CONSUMER_MEMBER] = [0, 1];
 
 export function consumerGroupHeartbeatHandler(
   coordinator: GroupCoordinator,
@@ -137,7 +137,7 @@ function described(
       subscribedTopicRegex: member.topicRegex === '' ? null : member.topicRegex,
       assignment: named(assigned),
       targetAssignment: named(target),
-      memberType: CONSUMER_MEMBER,
+      memberType: member.classic ? CLASSIC_MEMBER : CONSUMER_MEMBER,
     })),
   };
 }

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../../kernel/index.ts';
 import type { PartitionKey } from './assignors.ts';
+import type { ClassicProtocol } from './classic-types.ts';
 
 /** What a member says of itself; null: as before. */
 export interface MemberProfile {
@@ -11,6 +12,8 @@ export interface MemberProfile {
   readonly topicNames: readonly string[] | null;
   readonly topicRegex: string | null;
   readonly assignor: string | null;
+  /** Left out by members that talk the newer protocol. */
+  readonly classic?: ClassicFacts;
   /** Which topics a regular expression may find for it. */
   maySee(topic: string): boolean;
 }
@@ -24,6 +27,12 @@ export type MemberState =
   | 'unrevoked'
   /** It waits for partitions that others still have. */
   | 'unreleased';
+
+/** What a member has that talks the classic protocol to a group of the newer one. */
+export interface ClassicFacts {
+  readonly sessionTimeoutMs: number;
+  readonly protocols: readonly ClassicProtocol[];
+}
 
 /** One member of a group of the newer protocol. */
 export class ConsumerMember {
@@ -46,8 +55,11 @@ export class ConsumerMember {
   revoking: ReadonlySet<PartitionKey> = NONE;
   /** A static member that left for a while: whoever comes back under its instance takes its place. */
   away = false;
+  /** Undefined for members that talk the newer protocol. */
+  classic: ClassicFacts | undefined;
   #session: Timer | undefined;
   #rebalance: Timer | undefined;
+  #rejoin: Timer | undefined;
 
   constructor(memberId: string, instanceId: string | null) {
     this.memberId = memberId;
@@ -60,6 +72,7 @@ export class ConsumerMember {
     this.clientId = profile.clientId;
     this.clientHost = profile.clientHost;
     this.maySee = profile.maySee;
+    this.classic = profile.classic;
     this.rackId = profile.rackId ?? this.rackId;
     this.rebalanceTimeoutMs = profile.rebalanceTimeoutMs ?? this.rebalanceTimeoutMs;
     this.topicNames = profile.topicNames ? [...new Set(profile.topicNames)].sort() : this.topicNames;
@@ -101,9 +114,20 @@ export class ConsumerMember {
     } else this.#rebalance ??= clock.after(this.rebalanceTimeoutMs, onLate);
   }
 
+  /** Runs from when a member of the classic protocol is told to join again. */
+  expectRejoin(clock: Clock, onLate: () => void): void {
+    this.#rejoin ??= clock.after(this.rebalanceTimeoutMs, onLate);
+  }
+
+  rejoined(): void {
+    this.#rejoin?.cancel();
+    this.#rejoin = undefined;
+  }
+
   end(): void {
     this.#session?.cancel();
     this.#rebalance?.cancel();
+    this.#rejoin?.cancel();
   }
 
   #describe(): string {

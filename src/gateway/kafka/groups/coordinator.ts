@@ -6,6 +6,7 @@ import { readAssignment, readSubscription } from '../../../streams/kafka-protoco
 import { KafkaError, type KafkaErrorName } from '../errors.ts';
 import type { Broker, RequestContext } from '../handler.ts';
 import { ClassicGroup, type ClassicParts, DEFAULT_CLASSIC_SETTINGS } from './classic-group.ts';
+import type { ClassicDoor } from './classic-types.ts';
 import { ConsumerGroup, type ConsumerParts, DEFAULT_CONSUMER_SETTINGS } from './consumer-group.ts';
 import { compileRegex } from './regex.ts';
 
@@ -27,7 +28,7 @@ export interface Committer {
 export class GroupCoordinator {
   readonly #log: LogStore;
   readonly #classicParts: ClassicParts;
-  readonly #consumerParts: ConsumerParts;
+  readonly #consumerParts: Omit<ConsumerParts, 'downgrade'>;
   /** Commits under way, by group: who asks for positions sees those that were taken before. */
   readonly #underWay = new Map<string, Set<Promise<unknown>>>();
 
@@ -43,7 +44,7 @@ export class GroupCoordinator {
       settings: DEFAULT_CONSUMER_SETTINGS,
       topics: () => this.#log.topics.list().filter((topic) => !topic.internal),
       compile: compileRegex,
-      pause: nextTurn,
+      ...{ makeId, pause: nextTurn },
     };
   }
 
@@ -68,16 +69,42 @@ export class GroupCoordinator {
     return holder && ConsumerGroup.is(holder) ? holder : undefined;
   }
 
-  /** For a member that joins. Throws INCONSISTENT_GROUP_PROTOCOL while members of another kind are in the group. */
-  holdClassic(group: string): ClassicGroup {
+  /** For members of the classic protocol, in whatever group they are. */
+  classicDoor(group: string): ClassicDoor | undefined {
+    return this.classic(group) ?? this.consumer(group)?.classic;
+  }
+
+  /** For a member that joins. Throws INCONSISTENT_GROUP_PROTOCOL while members of the platform are in the group. */
+  holdClassic(group: string): ClassicDoor {
+    const consumers = this.consumer(group);
+    if (consumers && consumers.size > 0) return consumers.classic;
+    return this.#makeClassic(group);
+  }
+
+  #makeClassic(group: string): ClassicGroup {
     const make = (epoch: number): ClassicGroup => new ClassicGroup(epoch, this.#classicParts);
     return this.#hold(group, make, ClassicGroup.is, 'INCONSISTENT_GROUP_PROTOCOL');
   }
 
-  /** Throws GROUP_ID_NOT_FOUND while members of another kind are in the group. */
+  /**
+   * For a member that joins. A group of consumers of the classic protocol becomes one of the newer, with all its members. Throws
+   * GROUP_ID_NOT_FOUND while members of another kind are in the group.
+   */
   holdConsumer(group: string): ConsumerGroup {
-    const make = (epoch: number): ConsumerGroup => new ConsumerGroup(epoch, this.#consumerParts);
+    const moving = this.classic(group)?.surrender() ?? [];
+    const downgrade = (): void => this.#downgrade(group);
+    const make = (epoch: number): ConsumerGroup => {
+      const made = new ConsumerGroup(epoch, { ...this.#consumerParts, downgrade });
+      if (moving.length > 0) made.adopt(moving);
+      return made;
+    };
     return this.#hold(group, make, ConsumerGroup.is, 'GROUP_ID_NOT_FOUND');
+  }
+
+  /** The last member of the newer protocol has left. */
+  #downgrade(group: string): void {
+    const moving = this.consumer(group)!.surrender();
+    this.#makeClassic(group).adopt(moving);
   }
 
   newMemberId(): string {
@@ -107,7 +134,7 @@ export class GroupCoordinator {
     if (holder && ClassicGroup.is(holder)) {
       holder.admitCommit({ memberId, instanceId, generation: epoch }, transactional);
     } else if (holder && ConsumerGroup.is(holder)) {
-      if (!knowsEpochs && !transactional && epoch >= 0) {
+      if (!knowsEpochs && !transactional && epoch >= 0 && !holder.usesClassic(memberId)) {
         throw new KafkaError('UNSUPPORTED_VERSION', `Group '${group}' needs version 9 of OffsetCommit.`);
       }
       holder.admitCommit(memberId, epoch, transactional);

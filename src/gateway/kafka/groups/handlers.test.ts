@@ -254,4 +254,101 @@ describe('consumer groups over the wire', () => {
     assert.equal((await beat(-1)).memberEpoch, -1);
     assert.equal(kafka.streams.log.groups.find('g')!.state, 'empty');
   });
+
+  it('move to the newer protocol and back while they run', async () => {
+    await using kafka = await start();
+    const { one } = kafka;
+    const old = await joinAlone(kafka, 'g');
+    const listed = async (): Promise<string> =>
+      (await one.call(ListGroups, 5, { statesFilter: [], typesFilter: [] })).groups[0]!.groupType;
+    const { memberId } = old;
+    const heard = async (generationId: number): Promise<number> =>
+      (await one.call(Heartbeat, 3, { groupId: 'g', memberId, generationId, groupInstanceId: null }))
+        .errorCode;
+    /** Joins again, says what it holds, and gives what it has then. */
+    const rejoin = async (held: readonly number[]) => {
+      const owned = held.map((partition) => ({ topic: 't', partition }));
+      const joined = await one.call(JoinGroup, 5, {
+        ...{ groupId: 'g', memberId, protocolType: 'consumer' },
+        ...{ sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 30_000 },
+        protocols: [{ name: 'range', metadata: writeSubscription(['t'], owned) }],
+      });
+      assert.equal(joined.errorCode, 0);
+      const { generationId } = joined;
+      const synced = await one.call(SyncGroup, 3, { groupId: 'g', memberId, generationId, assignments: [] });
+      assert.equal(synced.errorCode, 0);
+      return { generationId, has: readAssignment(synced.assignment).map(({ partition }) => partition) };
+    };
+    const beat = async (memberEpoch: number, options = {}) => {
+      const answer = await one.call(ConsumerGroupHeartbeat, 1, {
+        ...{ groupId: 'g', memberId: 'new', memberEpoch },
+        ...options,
+      });
+      return { ...answer, has: answer.assignment?.topicPartitions[0]?.partitions };
+    };
+
+    const joined = await beat(0, {
+      rebalanceTimeoutMs: 30_000,
+      subscribedTopicNames: ['t'],
+      topicPartitions: [],
+    });
+    assert.deepEqual(
+      [joined.errorCode, joined.assignment?.topicPartitions],
+      [0, []],
+      'the other has everything yet',
+    );
+    assert.equal(await listed(), 'consumer');
+    assert.equal(await commit(one, 'g', { memberId, generationIdOrMemberEpoch: old.generationId }), 0);
+    assert.equal(await heard(old.generationId), code('REBALANCE_IN_PROGRESS'));
+    const asked = await rejoin([0, 1]);
+    assert.deepEqual(asked, { generationId: old.generationId, has: [0] }, 'it is to give one up');
+    assert.equal(await heard(old.generationId), code('REBALANCE_IN_PROGRESS'));
+    assert.equal((await beat(joined.memberEpoch)).has, undefined, 'not given before it is given up');
+    const { generationId, has } = await rejoin([0]);
+    assert.deepEqual(has, [0]);
+    assert.ok(generationId > old.generationId);
+    assert.equal(await heard(generationId), 0);
+    assert.equal(await heard(old.generationId), code('ILLEGAL_GENERATION'));
+    assert.deepEqual((await beat(joined.memberEpoch)).has, [1]);
+
+    await beat(-1);
+    assert.equal(await listed(), 'classic');
+    assert.equal(await heard(generationId), code('REBALANCE_IN_PROGRESS'));
+    const again = await one.call(JoinGroup, 5, {
+      ...{
+        groupId: 'g',
+        memberId,
+        protocolType: 'consumer',
+        sessionTimeoutMs: 10_000,
+        rebalanceTimeoutMs: 30_000,
+      },
+      protocols: [{ name: 'range', metadata: writeSubscription(['t']) }],
+    });
+    assert.deepEqual([again.errorCode, again.leader], [0, memberId], 'it leads again');
+    assert.ok(again.generationId > generationId);
+  });
+
+  it('stay as they are where members are no consumers', async () => {
+    await using kafka = await start();
+    const { one, clock } = kafka;
+    const joining = one.call(JoinGroup, 3, {
+      ...{
+        groupId: 'g',
+        memberId: '',
+        protocolType: 'connect',
+        sessionTimeoutMs: 10_000,
+        rebalanceTimeoutMs: 30_000,
+      },
+      protocols: [{ name: 'sessioned', metadata: new Uint8Array([0, 1, 2]) }],
+    });
+    await until(() => kafka.streams.log.groups.find('g')?.members.length === 1);
+    clock.advance(200);
+    const { memberId } = await joining;
+    const refused = await one.call(ConsumerGroupHeartbeat, 1, {
+      ...{ groupId: 'g', memberId: 'new', memberEpoch: 0, rebalanceTimeoutMs: 30_000 },
+      ...{ subscribedTopicNames: ['t'], topicPartitions: [] },
+    });
+    assert.equal(refused.errorCode, code('GROUP_ID_NOT_FOUND'));
+    assert.equal(kafka.streams.log.groups.find('g')!.members[0]!.memberId, memberId);
+  });
 });

@@ -24,6 +24,7 @@ export class Subscriptions {
   readonly #parts: TopicParts;
   #topics: readonly SubscribedTopic[] = [];
   #names = new Map<string, string>();
+  #ids = new Map<string, string>();
   #seen = '';
   #patterns = new Map<string, (topic: string) => boolean>();
   /** Made once: a text that is compared with itself is soon compared. */
@@ -40,6 +41,11 @@ export class Subscriptions {
 
   topicName(topicId: string): string {
     return this.#names.get(topicId) ?? '';
+  }
+
+  /** Of a topic that is subscribed to. */
+  topicId(name: string): string | undefined {
+    return this.#ids.get(name);
   }
 
   /** `<topic id>/<number>`, for partitions that are there and for those that are not any more. */
@@ -68,6 +74,7 @@ export class Subscriptions {
     if (seen === this.#seen) return false;
     this.#seen = seen;
     this.#names = new Map(this.#topics.map(({ id, name }) => [id, name]));
+    this.#ids = new Map(this.#topics.map(({ id, name }) => [name, id]));
     const keys = this.#keys;
     this.#keys = new Map(
       this.#topics.map(({ id, partitions }) => [id, grown(keys.get(id) ?? [], id, partitions)]),

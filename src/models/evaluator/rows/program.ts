@@ -40,8 +40,6 @@ export interface CompiledRows {
   readonly program: RowProgram;
   /** Runs all rows of a batch; undefined when the inputs do not have as many rows each. */
   runBatch(inputs: readonly Value[]): Value[] | undefined;
-  /** Whether batches too are computed row by row. */
-  readonly rowByRow: boolean;
 }
 
 /** Beyond so many weights a batch is better multiplied as a whole than row by row. */
@@ -75,8 +73,7 @@ export function compileRows(
     results as RowValue[],
     outputs.map(({ name }) => name),
   );
-  const runBatch = batchRunner(program, results as RowValue[], weights);
-  return { program, runBatch, rowByRow: weights <= MOST_BATCH_WEIGHTS };
+  return { program, runBatch: batchRunner(program, results as RowValue[], weights) };
 }
 
 function weightOf(input: RowInput): number {

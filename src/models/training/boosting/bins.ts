@@ -2,7 +2,7 @@ import type { Column } from '../dataset.ts';
 
 /**
  * How a column is cut into at most 255 bins. Bin `b` holds the values `cuts[b - 1] < x <= cuts[b]`; a category is its
- * own bin. Code `bins` stands for a missing value, and for a category that has no bin of its own.
+ * own bin, and columns of more are cut into several before (`CategoryParts`). Code `bins` stands for a missing value, and for such a part's others.
  */
 export interface Binning {
   readonly bins: number;

@@ -1,4 +1,5 @@
 import { boost, probabilitiesOf } from '../boosting/booster.ts';
+import { CategoryParts } from '../boosting/many-categories.ts';
 import type { BoostingSettings } from '../boosting/settings.ts';
 import type { Dataset } from '../dataset.ts';
 import { treeAttributes } from '../export/trees.ts';
@@ -13,7 +14,10 @@ export function fitBoostedTrees(
   onProgress?: OnProgress,
 ): Fitted {
   const { classes } = dataset;
-  const { ensemble, rounds } = boost(dataset, settings, seed, validation, onProgress);
+  const parts = new CategoryParts(dataset.columns, settings.maxBins);
+  const { ensemble, rounds } = parts.needed
+    ? boostParts(parts, dataset, settings, seed, validation, onProgress)
+    : boost(dataset, settings, seed, validation, onProgress);
   return {
     outputs: classes?.length ?? 1,
     predict({ columns, rows }) {
@@ -30,6 +34,19 @@ export function fitBoostedTrees(
     importance: gains(ensemble, dataset.columns.length),
     facts: { rounds },
   };
+}
+
+function boostParts(
+  parts: CategoryParts,
+  dataset: Dataset & { readonly label: Float64Array },
+  settings: BoostingSettings,
+  seed: number,
+  validation: Dataset | undefined,
+  onProgress: OnProgress | undefined,
+): ReturnType<typeof boost> {
+  const held = validation && parts.apart(validation);
+  const boosted = boost(parts.apart(dataset), settings, seed, held, onProgress);
+  return { ...boosted, ensemble: parts.together(boosted.ensemble) };
 }
 
 /** Each column's part of what all splits gained. */
