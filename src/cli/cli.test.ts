@@ -40,6 +40,7 @@ describe('the command line', () => {
       [['zzzzzz'], /no command zzzzzz\. See `millrace help`/],
       [['tail', 'a', '--form', 'x'], /tail has no option --form\. Did you mean --from\?/],
       [['tail'], /tail needs more\. Usage: millrace tail STREAM/],
+      [['secret'], /secret needs more\. Usage:\n {2}millrace secret set NAME\n {2}millrace secret ls\n/],
       [['show', 'a', 'b'], /does not know what to do with 'b'/],
       [['tail', 'a', '--limit', 'x'], /--limit x is not a number/],
       [['emit', 'a', 'b'], /'b' is not -/],
