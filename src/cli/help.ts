@@ -22,11 +22,25 @@ Example: echo '{"hello":"world"}' | millrace emit greetings -
 `;
 }
 
+/** A short way to call it follows on the line; a long one, and each of several, gets lines that a terminal does not cut apart. */
+export function usage(command: Command): string {
+  const ways = command.usage.split(' | ').map((way) => `millrace ${way}`);
+  const line = `Usage: ${ways[0]}`;
+  if (ways.length === 1 && line.length < 80) return line;
+  // What stands in brackets stays together.
+  const joined = (way: string): string =>
+    way.replace(/\[[^\]]*\]/g, (part) => part.replaceAll(' ', '\u00a0'));
+  const lines = ways.map(
+    (way) => `  ${wrap(joined(way), 76).replaceAll('\u00a0', ' ').replaceAll('\n', '\n      ')}`,
+  );
+  return `Usage:\n${lines.join('\n')}`;
+}
+
 /** `millrace help COMMAND`. */
 export function commandHelp(command: Command): string {
   const own = Object.entries(command.options);
   const examples = command.examples.map(([line, does]) => `  ${line}\n      ${does}`);
-  return `Usage: millrace ${command.usage}
+  return `${usage(command)}
 
 ${wrap(command.about, 78)}
 ${own.length === 0 ? '' : `\nOptions:\n${optionLines(own)}`}

@@ -5,7 +5,7 @@ import type { Command, CommandCall } from './command.ts';
 import { COMMANDS } from './commands.ts';
 import { CommandError, type ExitCode, wrongUsage } from './exit.ts';
 import { GLOBAL_OPTIONS } from './global-options.ts';
-import { commandHelp, overview } from './help.ts';
+import { commandHelp, overview, usage } from './help.ts';
 import { nearestName } from './nearest.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 
@@ -95,13 +95,7 @@ function checkWords(command: Command, words: readonly string[], name: string): v
   const [least, most] = command.words;
   if (words.length >= least && words.length <= most) return;
   const what = words.length < least ? 'needs more' : `does not know what to do with '${words[most]}'`;
-  throw wrongUsage(`${name} ${what}. Usage:${usageLines(command.usage)}`);
-}
-
-/** One way to call it follows on the line; several get a line each, which a narrow terminal does not cut apart. */
-function usageLines(usage: string): string {
-  const ways = usage.split(' | ').map((way) => `millrace ${way}`);
-  return ways.length === 1 ? ` ${ways[0]}` : `\n  ${ways.join('\n  ')}`;
+  throw wrongUsage(`${name} ${what}. ${usage(command)}`);
 }
 
 interface Known {
