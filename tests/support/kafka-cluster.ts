@@ -66,7 +66,7 @@ export async function startKafka(options: KafkaClusterOptions = {}): Promise<Kaf
     ...{ jars, folder, options, count },
     clientPorts: ports.slice(0, count),
     controllerPorts: ports.slice(count),
-    clusterId: randomBytes(16).toString('base64url'),
+    clusterId: makeClusterId(),
   };
   const running = new Map<number, ChildProcess>();
   const killAll = (): void => {
@@ -130,6 +130,14 @@ interface Plan {
   readonly clientPorts: readonly number[];
   readonly controllerPorts: readonly number[];
   readonly clusterId: string;
+}
+
+/** As Kafka makes them: none that begins with a minus, which its tools take for an option. */
+function makeClusterId(): string {
+  const bytes = randomBytes(16);
+  // The first six bits below 32: a letter.
+  bytes[0]! &= 0x7f;
+  return bytes.toString('base64url');
 }
 
 const logPath = (plan: Plan, node: number): string => join(plan.folder, `node-${node}.log`);
